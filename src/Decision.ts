@@ -1,0 +1,164 @@
+/**
+ * A decision: the one recorded end of every intent.
+ *
+ * Each intent that was enqueued gets exactly one: it was `Dispatched`, it `Failed`, a policy or a handler `Dropped` it,
+ * it was `Deduplicated`, or its boundary `Discarded` it. Until then it is pending.
+ *
+ * @since 0.1.0
+ */
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import type * as Intent from "./Intent.ts"
+import type { IntentInternal } from "./internal/intent.ts"
+
+/**
+ * The intent was performed, or handed on to an engine that has accepted it. `by` names the dispatcher; `attempts` is
+ * how often the handler ran, 0 when it ran elsewhere.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Dispatched {
+  readonly _tag: "Dispatched"
+  readonly intent: Intent.Any
+  readonly by: string
+  readonly attempts: number
+}
+
+/**
+ * It was to be performed and could not be: the handler failed for good, the dispatcher failed, or a policy died when it
+ * was asked. `by` names who failed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Failed {
+  readonly _tag: "Failed"
+  readonly intent: Intent.Any
+  readonly by: string
+  readonly attempts: number
+  readonly cause: Cause.Cause<unknown>
+}
+
+/**
+ * Somebody decided that it must not escape. `by` names the policy, layer, handler or dispatcher, `reason` says why.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Dropped {
+  readonly _tag: "Dropped"
+  readonly intent: Intent.Any
+  readonly by: string
+  readonly reason: string
+}
+
+/**
+ * Another intent that stands for the same action was let through before it; `of` is that intent's id.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Deduplicated {
+  readonly _tag: "Deduplicated"
+  readonly intent: Intent.Any
+  readonly by: string
+  readonly of: string
+}
+
+/**
+ * The boundary it was in did not succeed, or ended before it could be released. `by` names the boundary; `cause` is why
+ * the boundary failed, where it did.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Discarded {
+  readonly _tag: "Discarded"
+  readonly intent: Intent.Any
+  readonly by: string
+  readonly reason: string
+  readonly cause: Cause.Cause<unknown> | undefined
+}
+
+/**
+ * The end of an intent.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Decision = Dispatched | Failed | Dropped | Deduplicated | Discarded
+
+/**
+ * The decision on an intent, or `undefined` while it is pending.
+ *
+ * **Example** (Reading what became of an intent)
+ *
+ * ```ts
+ * import { Decision, Policy, SideEffect, SideEffects } from "effect-side-effects"
+ * import { Effect } from "effect"
+ *
+ * class Ping extends SideEffect.make("docs:ping", { description: "Ping the monitoring service." }) {}
+ *
+ * const program = Effect.gen(function*() {
+ *   const intent = yield* SideEffects.boundary(SideEffects.enqueue(Ping), { policy: Policy.block("docs:*") })
+ *   const decision = Decision.of(intent)
+ *   console.log(decision?._tag) // Dropped
+ * })
+ *
+ * await Effect.runPromise(Effect.provide(program, SideEffects.TestLayer))
+ * ```
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const of = (intent: Intent.Any): Decision | undefined =>
+  (intent as unknown as IntentInternal).decision as Decision | undefined
+
+/**
+ * What happened and why, in a few words: `dropped by policy block("mail:**"): blocked`.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const format = (self: Decision): string => {
+  switch (self._tag) {
+    case "Dispatched":
+      return `dispatched by ${self.by}`
+    case "Failed":
+      return `failed in ${self.by}${self.attempts > 1 ? ` after ${self.attempts} attempts` : ""}`
+    case "Dropped":
+      return `dropped by ${self.by}: ${self.reason}`
+    case "Deduplicated":
+      return `deduplicated by ${self.by}: the same as intent ${self.of}`
+    case "Discarded":
+      return `discarded: ${self.by} ${self.reason}`
+  }
+}
+
+/** @internal */
+export interface Observer {
+  readonly enqueued: (intent: Intent.Any) => void
+  readonly decided: (decision: Decision) => void
+}
+
+/**
+ * Records the decision on an intent. The first one counts.
+ *
+ * @internal
+ */
+export const settle = (observer: Observer | undefined, decision: Decision): void => {
+  const intent = decision.intent as unknown as IntentInternal
+  if (intent.decision !== undefined) return
+  intent.decision = decision
+  intent.owner = undefined
+  observer?.decided(decision)
+}
+
+/** @internal */
+export const logFailure = (decision: Failed): Effect.Effect<void> =>
+  Effect.logError(
+    `Side effect "${decision.intent.name}" failed in ${decision.by}` +
+      `${decision.attempts > 1 ? ` after ${decision.attempts} attempts` : ""} (intent ${decision.intent.id})`,
+    decision.cause
+  )

@@ -1,0 +1,508 @@
+/**
+ * A dispatcher: performs released intents, in this process or by handing them on.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import * as Context from "effect/Context"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import * as Decision from "./Decision.ts"
+import * as Intent from "./Intent.ts"
+import * as describe from "./internal/describe.ts"
+import { compilePattern } from "./internal/pattern.ts"
+
+/**
+ * The runtime type of every dispatcher.
+ *
+ * @category type IDs
+ * @since 0.1.0
+ */
+export const TypeId: TypeId = "~effect-side-effects/Dispatcher"
+
+/**
+ * The type of `TypeId`.
+ *
+ * @category type IDs
+ * @since 0.1.0
+ */
+export type TypeId = "~effect-side-effects/Dispatcher"
+
+/**
+ * Performs released intents. A live layer opens it once, when the layer is built.
+ *
+ * **Details**
+ *
+ * `Performs` is `true` for a dispatcher that runs handlers in this process, and the live layer then requires them; one
+ * that hands intents on needs none. `E` and `R` are those of opening it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Dispatcher<out Performs extends boolean = boolean, out E = never, out R = never> {
+  readonly [TypeId]: TypeId
+  readonly name: string
+  readonly performs: Performs
+  /** Patterns it was told to look for. */
+  readonly patterns: ReadonlyArray<string | RegExp>
+  readonly open: (port: Port) => Effect.Effect<Opened, E, R | Scope.Scope>
+}
+
+/**
+ * What a live layer gives to a dispatcher.
+ *
+ * **Details**
+ *
+ * - `names`: of the side effects of the group.
+ * - `perform` makes all attempts of all intents, one intent after the other, and waits between attempts. `by` is the name
+ *   of the dispatcher.
+ * - `begin` prepares an intent for `attempt`, which runs the handler once. It ends with the pause until the next attempt,
+ *   or with `undefined` when the intent has its decision. Neither it nor `perform` ever fails.
+ * - `settle` records the decision on an intent; the first one counts.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Port {
+  readonly names: ReadonlySet<string>
+  readonly begin: (intent: Intent.Any, by: string) => Run
+  readonly attempt: (run: Run) => Effect.Effect<Duration.Duration | undefined>
+  readonly perform: (intents: ReadonlyArray<Intent.Any>, by: string) => Effect.Effect<void>
+  readonly settle: (decision: Decision.Decision) => void
+}
+
+/**
+ * An intent on its way through its attempts.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Run {
+  readonly intent: Intent.Any
+  readonly by: string
+  readonly attempts: number
+}
+
+/**
+ * A dispatcher at work.
+ *
+ * **Details**
+ *
+ * `dispatch` gets what one boundary released, in order. When it ends, each of the intents has its decision, or it is
+ * underway in the background. When it fails or dies, those without a decision fail with that cause. `drain` waits until
+ * nothing is underway.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Opened {
+  readonly dispatch: (intents: ReadonlyArray<Intent.Any>) => Effect.Effect<void, unknown>
+  readonly drain: Effect.Effect<void>
+}
+
+const IntentSchema = Schema.declare(Intent.isIntent, { identifier: "Intent" })
+const CauseSchema = Schema.declare((u): u is Cause.Cause<unknown> => Cause.isCause(u), { identifier: "Cause" })
+
+/**
+ * Side effects that were to be performed and failed. `failures` lists each failed intent with its cause, `dispatched`
+ * counts those that went well.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class DispatchError extends Schema.TaggedError<DispatchError>()("DispatchError", {
+  boundary: Schema.UndefinedOr(Schema.String),
+  failures: Schema.Array(Schema.Struct({ intent: IntentSchema, cause: CauseSchema })),
+  dispatched: Schema.Number
+}) {
+  override get message(): string {
+    const of = this.boundary === undefined ? "" : ` of boundary "${this.boundary}"`
+    const lines = this.failures.map(({ cause, intent }) =>
+      `- ${intent.name} (intent ${intent.id}): ${describe.cause(cause)}`
+    )
+    return `${this.failures.length} of ${this.failures.length + this.dispatched} side effects${of} failed:\n${
+      lines.join("\n")
+    }`
+  }
+}
+
+/**
+ * Whether a value is a dispatcher.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isDispatcher = (u: unknown): u is Dispatcher<boolean, unknown, unknown> => Predicate.hasProperty(u, TypeId)
+
+const proto = <Performs extends boolean, E = never, R = never>(options: {
+  readonly name: string
+  readonly performs: Performs
+  readonly patterns?: ReadonlyArray<string | RegExp> | undefined
+  readonly open: (port: Port) => Effect.Effect<Opened, E, R>
+}): Dispatcher<Performs, E, Exclude<R, Scope.Scope>> => ({ [TypeId]: TypeId, patterns: [], ...options } as any)
+
+/**
+ * Performs released intents in the fiber that closes the boundary; the boundary ends when they are done.
+ *
+ * **When to use**
+ *
+ * The default: scripts, jobs, tests, and services whose side effects are quick and may be lost when the process dies.
+ *
+ * **Details**
+ *
+ * Intents run one after the other in the order of enqueueing, or `concurrency` at a time. A handler's pauses (`retry`,
+ * `SideEffect.snooze`) and an intent's `delay` hold up the boundary; intents with a delay run after those without. With
+ * `failFast`, what has not begun when a handler fails is dropped.
+ *
+ * Once the release has begun it is not interrupted, so that no intent ends half decided: give handlers a `timeout`.
+ *
+ * **Gotchas**
+ *
+ * At most once: what is in memory when the process dies is lost.
+ *
+ * @category dispatchers
+ * @since 0.1.0
+ */
+export const inline = (options?: {
+  readonly concurrency?: number | "unbounded" | undefined
+  readonly failFast?: boolean | undefined
+}): Dispatcher<true> => {
+  checkNumber("Dispatcher.inline", "concurrency", options?.concurrency)
+  const forEach = { concurrency: options?.concurrency ?? 1, discard: true } as const
+  return proto({
+    name: "inline",
+    performs: true,
+    open: (port) => {
+      const one = options?.failFast === true
+        ? failingFast(port)
+        : () => (intent: Intent.Any) => port.perform([intent], "inline")
+      return Effect.succeed({
+        drain: Effect.void,
+        dispatch: (intents) =>
+          intents.some((intent) => intent.delay !== undefined)
+            ? Effect.flatMap(Clock.currentTimeMillis, (start) =>
+              Effect.forEach(byDelay(intents), onTime(one(), start), forEach))
+            : forEach.concurrency === 1 && options?.failFast !== true
+            ? port.perform(intents, "inline")
+            : Effect.forEach(intents, one(), forEach)
+      })
+    }
+  })
+}
+
+const failingFast = (port: Port) => () => {
+  let failed: Intent.Any | undefined
+  return (intent: Intent.Any): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      if (failed === undefined) {
+        return Effect.map(port.perform([intent], "inline"), () => {
+          if (Decision.of(intent)?._tag === "Failed") failed ??= intent
+        })
+      }
+      const reason = `side effect "${failed.name}" (intent ${failed.id}) failed before it, and the dispatcher fails fast`
+      port.settle({ _tag: "Dropped", intent, by: "dispatcher inline", reason })
+      return Effect.void
+    })
+}
+
+const delayOf = (intent: Intent.Any): number => intent.delay === undefined ? 0 : Duration.toMillis(intent.delay)
+
+const byDelay = (intents: ReadonlyArray<Intent.Any>): ReadonlyArray<Intent.Any> =>
+  intents.toSorted((a, b) => delayOf(a) - delayOf(b))
+
+const onTime = (perform: (intent: Intent.Any) => Effect.Effect<void>, start: number) => (intent: Intent.Any) =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const pause = start + delayOf(intent) - now
+    return pause > 0 ? Effect.delay(perform(intent), Duration.millis(pause)) : perform(intent)
+  })
+
+// Set in the fibers of a background dispatcher: what their handlers enqueue must not wait for a place that only they
+// can free.
+const InBackground = Context.Reference<boolean>("effect-side-effects/Dispatcher/InBackground", {
+  defaultValue: () => false
+})
+
+/**
+ * Performs released intents in fibers of the layer; the boundary ends as soon as they are handed over.
+ *
+ * **When to use**
+ *
+ * When callers must not wait for slow side effects, and what is in memory may be lost when the process dies.
+ *
+ * **Details**
+ *
+ * - `concurrency` (default 16): how many handlers run at once. An intent that waits for its delay or for its next
+ *   attempt does not count.
+ * - `capacity` (default 1,024): how many intents may be underway. When it is reached, a boundary that releases waits.
+ * - `gracePeriod` (default 30 seconds): how long closing the layer waits for what is underway. What is not done by then
+ *   is interrupted, discarded, and logged by name.
+ *
+ * Handlers are started in the order of release; nothing is said about the order in which they end. A failure is logged.
+ * `SideEffects.drain` waits until nothing is underway.
+ *
+ * @category dispatchers
+ * @since 0.1.0
+ */
+export const background = (options?: {
+  readonly concurrency?: number | undefined
+  readonly capacity?: number | undefined
+  readonly gracePeriod?: Duration.Input | undefined
+}): Dispatcher<true> => {
+  const concurrency = options?.concurrency ?? 16
+  const capacity = options?.capacity ?? 1024
+  const gracePeriod = Duration.fromInputUnsafe(options?.gracePeriod ?? "30 seconds")
+  checkNumber("Dispatcher.background", "concurrency", concurrency)
+  checkNumber("Dispatcher.background", "capacity", capacity)
+  return proto({
+    name: "background",
+    performs: true,
+    open: Effect.fnUntraced(function*(port) {
+      const fibers = yield* FiberSet.make<void>()
+      const slots = Semaphore.makeUnsafe(concurrency)
+      const places = Semaphore.makeUnsafe(capacity)
+      const underway = new Set<Intent.Any>()
+      let closing = false
+
+      const drain = Effect.suspend(() => FiberSet.awaitEmpty(fibers))
+
+      yield* Effect.addFinalizer(() =>
+        Effect.gen(function*() {
+          closing = true
+          yield* Effect.timeoutOption(Effect.interruptible(drain), gracePeriod)
+          if (underway.size === 0) return
+          const left = [...underway]
+          yield* FiberSet.clear(fibers)
+          for (const intent of left) discard(port, intent, "was still underway when its dispatcher was closed")
+          yield* Effect.logError(
+            `Dispatcher.background was closed before it could perform ${left.length} side effects: ${count(left)}. ` +
+              "Raise gracePeriod, give handlers a timeout, or use a durable dispatcher."
+          )
+        })
+      )
+
+      const perform = (intent: Intent.Any): Effect.Effect<void> => {
+        const run = port.begin(intent, "background")
+        const attempt = slots.withPermits(1)(port.attempt(run))
+        const step: Effect.Effect<void> = Effect.flatMap(
+          attempt,
+          (pause) => pause === undefined ? Effect.void : Effect.flatMap(Effect.sleep(pause), () => step)
+        )
+        const all = intent.delay === undefined ? step : Effect.delay(step, intent.delay)
+        return Effect.flatMap(all, () => {
+          const decision = Decision.of(intent)
+          return decision?._tag === "Failed" ? Decision.logFailure(decision) : Effect.void
+        })
+      }
+
+      const start = (intent: Intent.Any, taken: number): Effect.Effect<unknown> => {
+        underway.add(intent)
+        return FiberSet.run(
+          fibers,
+          Effect.onExit(
+            Effect.provideService(perform(intent), InBackground, true),
+            () => {
+              underway.delete(intent)
+              return taken === 0 ? Effect.void : places.release(taken)
+            }
+          )
+        )
+      }
+
+      return {
+        drain,
+        dispatch: (intents) =>
+          Effect.flatMap(InBackground, (inside) =>
+            Effect.forEach(intents, (intent) => {
+              if (closing) {
+                discard(port, intent, "was released after its dispatcher had been closed")
+                return Effect.logError(`Dispatcher.background is closed and could not perform "${intent.name}".`)
+              }
+              return inside
+                ? start(intent, 0)
+                : Effect.flatMap(places.take(1), (taken) => start(intent, taken))
+            }, { discard: true }))
+      }
+    })
+  })
+}
+
+const discard = (port: Port, intent: Intent.Any, reason: string): void =>
+  port.settle({ _tag: "Discarded", intent, by: "dispatcher background", reason, cause: undefined })
+
+/** `orders:mail ×3, orders:push ×1` */
+const count = (intents: Iterable<Intent.Any>): string => {
+  const counts = new Map<string, number>()
+  for (const { name } of intents) counts.set(name, (counts.get(name) ?? 0) + 1)
+  return [...counts].map(([name, n]) => `${name} ×${n}`).join(", ")
+}
+
+/**
+ * Sends each intent to the dispatcher of the first pattern that matches its name.
+ *
+ * **Details**
+ *
+ * A live layer refuses to be built when one of its side effects matches no pattern, or a pattern none of them: end the
+ * list with `["**", Dispatcher.inline()]` for the rest. Each dispatcher gets its intents in order; the dispatchers are
+ * served one after the other, in the order of the list. A dispatcher that stands in it twice is opened once.
+ *
+ * **Example** (Mails in the background, the rest at once)
+ *
+ * ```ts
+ * import { Dispatcher } from "effect-side-effects"
+ *
+ * const dispatcher = Dispatcher.route([
+ *   ["*:mail:**", Dispatcher.background({ concurrency: 4 })],
+ *   ["**", Dispatcher.inline()]
+ * ])
+ * ```
+ *
+ * @category dispatchers
+ * @since 0.1.0
+ */
+export const route = <
+  const Routes extends ReadonlyArray<readonly [pattern: string | RegExp, dispatcher: Dispatcher<boolean, any, any>]>
+>(routes: Routes): Dispatcher<
+  true extends PerformsOf<Routes[number][1]> ? true : false,
+  ErrorOf<Routes[number][1]>,
+  ServicesOf<Routes[number][1]>
+> => {
+  const compiled = routes.map(([pattern, dispatcher]) => ({ matches: compilePattern(pattern), dispatcher }))
+  const name = `route(${routes.map(([pattern, { name }]) => `${String(pattern)} -> ${name}`).join(", ")})`
+  return proto<any, any, any>({
+    name,
+    performs: routes.some(([, dispatcher]) => dispatcher.performs),
+    patterns: routes.map(([pattern]) => pattern),
+    open: Effect.fnUntraced(function*(port: Port) {
+      const lost = [...port.names].find((name) => !compiled.some((route) => route.matches(name)))
+      if (lost !== undefined) {
+        return yield* Effect.die(
+          new Error(
+            `Dispatcher.route has no pattern for side effect "${lost}". Add one, or end the list with ["**", ` +
+              "dispatcher] for everything else."
+          )
+        )
+      }
+      const opened = new Map<Dispatcher<boolean, any, any>, Opened>()
+      for (const { dispatcher } of compiled) {
+        if (!opened.has(dispatcher)) opened.set(dispatcher, guard(dispatcher, port, yield* dispatcher.open(port)))
+      }
+      return {
+        drain: Effect.forEach(opened.values(), ({ drain }) => drain, { discard: true, concurrency: "unbounded" }),
+        dispatch: (intents) => {
+          const batches = new Map<Opened, Array<Intent.Any>>()
+          for (const { dispatcher } of compiled) batches.set(opened.get(dispatcher)!, [])
+          for (const intent of intents) {
+            const found = compiled.find((route) => route.matches(intent.name))!
+            batches.get(opened.get(found.dispatcher)!)!.push(intent)
+          }
+          return Effect.forEach(
+            batches,
+            ([{ dispatch }, batch]) => batch.length === 0 ? Effect.void : dispatch(batch),
+            { discard: true }
+          )
+        }
+      }
+    })
+  })
+}
+
+type PerformsOf<D> = D extends Dispatcher<infer P, any, any> ? P : never
+type ErrorOf<D> = D extends Dispatcher<boolean, infer E, any> ? E : never
+type ServicesOf<D> = D extends Dispatcher<boolean, any, infer R> ? R : never
+
+/**
+ * Makes a dispatcher of your own.
+ *
+ * **Details**
+ *
+ * Without `performs`, `dispatch` hands the intents on, and its success means that all of them were accepted. With
+ * `performs: true` it also gets a function that performs one intent in this process, retries included, and the live
+ * layer requires the handlers. Either way, when `dispatch` fails or dies, the intents without a decision fail with that
+ * cause. The services it needs are required by the live layer.
+ *
+ * **Example** (Handing intents on)
+ *
+ * ```ts
+ * import { Dispatcher } from "effect-side-effects"
+ * import { Console, Effect } from "effect"
+ *
+ * const printer = Dispatcher.make({
+ *   name: "printer",
+ *   dispatch: (intents) => Effect.forEach(intents, (intent) => Console.log(intent.name), { discard: true })
+ * })
+ * ```
+ *
+ * @category dispatchers
+ * @since 0.1.0
+ */
+export const make: {
+  <R = never>(options: {
+    readonly name: string
+    readonly performs?: false | undefined
+    readonly dispatch: (intents: ReadonlyArray<Intent.Any>) => Effect.Effect<unknown, unknown, R>
+    readonly drain?: Effect.Effect<unknown, never, R> | undefined
+  }): Dispatcher<false, never, Exclude<R, Scope.Scope>>
+  <R = never>(options: {
+    readonly name: string
+    readonly performs: true
+    readonly dispatch: (
+      intents: ReadonlyArray<Intent.Any>,
+      perform: (intent: Intent.Any) => Effect.Effect<void>
+    ) => Effect.Effect<unknown, unknown, R>
+    readonly drain?: Effect.Effect<unknown, never, R> | undefined
+  }): Dispatcher<true, never, Exclude<R, Scope.Scope>>
+} = (options: {
+  readonly name: string
+  readonly performs?: boolean | undefined
+  readonly dispatch: (intents: ReadonlyArray<Intent.Any>, perform: any) => Effect.Effect<unknown, unknown, any>
+  readonly drain?: Effect.Effect<unknown, never, any> | undefined
+}): Dispatcher<any, never, any> =>
+  proto({
+    name: options.name,
+    performs: options.performs === true,
+    open: (port) =>
+      Effect.contextWith((context: Context.Context<any>) =>
+        Effect.succeed({
+          drain: Effect.asVoid(Effect.provideContext(options.drain ?? Effect.void, context)),
+          dispatch: (intents) =>
+            Effect.map(
+              Effect.provideContext(options.dispatch(intents, (intent: Intent.Any) => port.perform([intent], options.name)), context),
+              () => {
+                const by = `dispatcher ${options.name}`
+                for (const intent of intents) port.settle({ _tag: "Dispatched", intent, by, attempts: 0 })
+              }
+            )
+        })
+      )
+  })
+
+/**
+ * What a live layer and `route` put around every dispatcher: whatever it does, each intent has its decision or is
+ * underway.
+ *
+ * @internal
+ */
+export const guard = (dispatcher: Dispatcher<boolean, any, any>, port: Port, opened: Opened): {
+  readonly dispatch: (intents: ReadonlyArray<Intent.Any>) => Effect.Effect<void>
+  readonly drain: Effect.Effect<void>
+} => ({
+  drain: opened.drain,
+  dispatch: (intents) =>
+    Effect.catchCause(Effect.suspend(() => opened.dispatch(intents)), (cause) => {
+      const by = `dispatcher ${dispatcher.name}`
+      for (const intent of intents) port.settle({ _tag: "Failed", intent, by, attempts: 0, cause })
+      return Effect.void
+    })
+})
+
+const checkNumber = (what: string, option: string, n: number | "unbounded" | undefined): void => {
+  if (n !== undefined && n !== "unbounded" && (!Number.isInteger(n) || n < 1)) {
+    throw new Error(`${what} was given ${option}: ${n}. It takes a whole number, 1 or more.`)
+  }
+}

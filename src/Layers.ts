@@ -1,0 +1,473 @@
+/**
+ * The layers of the service `SideEffects`: one program, and the choice of what becomes of its side effects.
+ *
+ * Programs reach them through the module `SideEffects`.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import type * as Scope from "effect/Scope"
+import { InvalidPayload, type Root } from "./Boundary.ts"
+import * as Decision from "./Decision.ts"
+import * as Dispatcher from "./Dispatcher.ts"
+import type * as Intent from "./Intent.ts"
+import * as describe from "./internal/describe.ts"
+import type { HandlerEntry } from "./internal/handler.ts"
+import { compilePattern } from "./internal/pattern.ts"
+import * as Performer from "./Performer.ts"
+import { Place, SideEffects } from "./Place.ts"
+import * as Policy from "./Policy.ts"
+import * as Recorder from "./Recorder.ts"
+import type * as SideEffect from "./SideEffect.ts"
+import type * as SideEffectGroup from "./SideEffectGroup.ts"
+
+const formatIssue = SchemaIssue.makeFormatterDefault()
+
+const invalid = (sideEffect: SideEffect.Any, error: unknown): InvalidPayload => {
+  const issue = error instanceof Error ? error.cause : undefined
+  const problem = SchemaIssue.isIssue(issue) ? formatIssue(issue) : describe.error(error)
+  return new InvalidPayload({ sideEffect: sideEffect._tag, problem })
+}
+
+const validate = (sideEffect: SideEffect.Any, payload: unknown): unknown => {
+  try {
+    return sideEffect.payloadSchema.make(payload)
+  } catch (error) {
+    throw invalid(sideEffect, error)
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Live
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * How a live layer behaves.
+ *
+ * **Details**
+ *
+ * - `dispatcher`: performs what is released. Default: `Dispatcher.inline()`.
+ * - `policy`: asked about everything, after the policies of all boundaries.
+ * - `outsideBoundary`: what becomes of an intent enqueued outside a boundary. `"warn"` (default) dispatches at once and
+ *   logs a warning, `"dispatch"` does it silently, `"reject"` dies with `NoBoundary`.
+ * - `onDispatchError`: what a failed side effect does to the boundary that released it. `"log"` (default) leaves its
+ *   result alone and logs an error, `"die"` makes it die with `DispatchError`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface LiveOptions<Performs extends boolean = true, E = never, R = never> {
+  readonly dispatcher?: Dispatcher.Dispatcher<Performs, E, R> | undefined
+  readonly policy?: Policy.Policy | undefined
+  readonly outsideBoundary?: "warn" | "dispatch" | "reject" | undefined
+  readonly onDispatchError?: "log" | "die" | undefined
+}
+
+/**
+ * The services that a live layer needs: those of its dispatcher, and every handler when it performs in this process.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type LiveServices<S extends SideEffect.Any, Performs extends boolean, R> =
+  | Exclude<R, Scope.Scope>
+  | (true extends Performs ? SideEffect.ToHandler<S, S["_tag"]> : never)
+
+/**
+ * Production: what a boundary releases is dispatched.
+ *
+ * **Details**
+ *
+ * A program that enqueues a side effect the group does not have does not compile, and neither does a group with a side
+ * effect that nobody performs. Building the layer dies when a pattern in its policy or dispatcher matches nothing in
+ * the group.
+ *
+ * **Example** (From definition to delivery)
+ *
+ * ```ts
+ * import { SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
+ * import { Console, Effect, Layer, Schema } from "effect"
+ *
+ * class SendReceipt extends SideEffect.make("billing:mail:send-receipt", {
+ *   description: "Email the customer a receipt.",
+ *   payload: { invoice: Schema.String }
+ * }) {}
+ *
+ * const Billing = SideEffectGroup.make("billing").add(SendReceipt)
+ *
+ * const Live = SideEffects.LiveLayer(Billing).pipe(
+ *   Layer.provide(SendReceipt.toLayer(({ invoice }) => Console.log(`receipt for ${invoice}`)))
+ * )
+ *
+ * const program = SideEffects.boundary(SideEffects.enqueue(SendReceipt, { invoice: "1042" }))
+ *
+ * await Effect.runPromise(Effect.provide(program, Live))
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const LiveLayer = <S extends SideEffect.Any, Performs extends boolean = true, E = never, R = never>(
+  group: SideEffectGroup.SideEffectGroup<S>,
+  options?: LiveOptions<Performs, E, R>
+): Layer.Layer<SideEffects<S["_tag"]>, E, LiveServices<S, Performs, R>> =>
+  Layer.effect(SideEffects, makeLive(group, options as LiveOptions<boolean, E, R> | undefined)) as any
+
+const makeLive = Effect.fnUntraced(function*<E, R>(
+  group: SideEffectGroup.Any,
+  options: LiveOptions<boolean, E, R> | undefined
+) {
+  const dispatcher: Dispatcher.Dispatcher<boolean, E, R> = options?.dispatcher ?? Dispatcher.inline()
+  const names = new Set(group.sideEffects.keys())
+  const checked = new WeakSet<Policy.Policy>()
+  const checkPolicy = (policy: Policy.Policy): void => {
+    if (checked.has(policy)) return
+    for (const selector of policy.selectors) checkSelector(group, `policy ${policy.name}`, selector)
+    checked.add(policy)
+  }
+  if (options?.policy !== undefined) checkPolicy(options.policy)
+  for (const pattern of dispatcher.patterns) checkSelector(group, `dispatcher ${dispatcher.name}`, pattern)
+
+  const root: Root = {
+    policy: options?.policy,
+    outsideBoundary: options?.outsideBoundary ?? "warn",
+    onDispatchError: options?.onDispatchError ?? "log",
+    admit: (sideEffect, payload) => {
+      if (group.sideEffects.get(sideEffect._tag) !== sideEffect) throw stranger(group, sideEffect)
+      return validate(sideEffect, payload)
+    },
+    onEnqueue: undefined,
+    checkPolicy,
+    dispatch: (intents) => opened.dispatch(intents as ReadonlyArray<any>),
+    drain: Effect.suspend(() => opened.drain),
+    observer: undefined,
+    seq: 0
+  }
+  const handlers = dispatcher.performs ? yield* collectHandlers(group) : new Map<string, HandlerEntry>()
+  const port: Dispatcher.Port = {
+    names,
+    settle: (decision) => Decision.settle(root.observer, decision),
+    ...Performer.make(root, handlers)
+  }
+  const opened = Dispatcher.guard(dispatcher, port, yield* dispatcher.open(port))
+  return Place.outside(root)
+})
+
+const collectHandlers = (group: SideEffectGroup.Any): Effect.Effect<ReadonlyMap<string, HandlerEntry>> =>
+  Effect.contextWith((context: Context.Context<never>) => {
+    const handlers = new Map<string, HandlerEntry>()
+    for (const [name, { key }] of group.sideEffects) {
+      const entry = context.mapUnsafe.get(key) as HandlerEntry | undefined
+      if (entry === undefined) {
+        return Effect.die(
+          new Error(
+            `LiveLayer of group "${group.name}" has no handler for side effect "${name}". Provide the layer made by ` +
+              "its toLayer, or by the toLayer of the group."
+          )
+        )
+      }
+      handlers.set(name, entry)
+    }
+    return Effect.succeed(handlers)
+  })
+
+const stranger = (group: SideEffectGroup.Any, { _tag }: SideEffect.Any): Error =>
+  new Error(
+    group.sideEffects.has(_tag)
+      ? `Two definitions are named "${_tag}", and the one that was enqueued is not the one in group "${group.name}". ` +
+        "Import the definition from one place, or rename one of them."
+      : `Side effect "${_tag}" is not in group "${group.name}", so its layer cannot perform it. Add it to the group.`
+  )
+
+const checkSelector = (group: SideEffectGroup.Any, who: string, selector: Policy.Selector): void => {
+  const problem = unmatched(group, who, selector)
+  if (problem !== undefined) throw new Error(problem)
+}
+
+const unmatched = (group: SideEffectGroup.Any, who: string, selector: Policy.Selector): string | undefined => {
+  const selects = Policy.selectsName(selector)
+  if (selects === undefined || [...group.sideEffects.keys()].some(selects)) return undefined
+  return `${Policy.describeSelector(selector)} in ${who} matches no side effect of group "${group.name}". Correct it, ` +
+    `or remove it. The group has: ${[...group.sideEffects.keys()].join(", ") || "nothing"}.`
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Recording
+// ---------------------------------------------------------------------------------------------------------------------
+
+const codecs = new WeakMap<SideEffect.Any, (payload: unknown) => unknown>()
+
+/** What a queue would do to a payload. */
+const roundTrip = (sideEffect: SideEffect.Any, payload: unknown): unknown => {
+  let trip = codecs.get(sideEffect)
+  if (trip === undefined) {
+    const codec = Schema.toCodecJson(sideEffect.payloadSchema)
+    const encode = Schema.encodeUnknownSync(codec)
+    const decode = Schema.decodeUnknownSync(codec)
+    trip = (payload) => decode(encode(payload))
+    codecs.set(sideEffect, trip)
+  }
+  try {
+    return trip(payload)
+  } catch (error) {
+    const { problem } = invalid(sideEffect, error)
+    throw new InvalidPayload({
+      sideEffect: sideEffect._tag,
+      problem: `it is valid, but would not survive being stored in a queue and read back. ${problem}`
+    })
+  }
+}
+
+/**
+ * Records and performs nothing.
+ *
+ * @internal
+ */
+export const recordingRoot = (options: {
+  readonly by: string
+  readonly observer: Decision.Observer | undefined
+  readonly policy?: Policy.Policy | undefined
+  readonly outsideBoundary?: Root["outsideBoundary"] | undefined
+  readonly roundTrip: boolean
+}): Root => ({
+  policy: options.policy,
+  outsideBoundary: options.outsideBoundary ?? "dispatch",
+  onDispatchError: "log",
+  admit: (sideEffect, payload) => {
+    const valid = validate(sideEffect, payload)
+    return options.roundTrip ? roundTrip(sideEffect, valid) : valid
+  },
+  onEnqueue: undefined,
+  checkPolicy: undefined,
+  dispatch: (intents) =>
+    Effect.sync(() => {
+      for (const intent of intents as ReadonlyArray<any>) {
+        Decision.settle(options.observer, { _tag: "Dispatched", intent, by: options.by, attempts: 0 })
+      }
+    }),
+  drain: Effect.void,
+  observer: options.observer,
+  seq: 0
+})
+
+/**
+ * Tests: nothing leaves, and what would have left is recorded in a `Recorder`.
+ *
+ * **Details**
+ *
+ * Boundaries and policies are obeyed: what a failed boundary discarded or a policy dropped is recorded as that. Outside
+ * a boundary an intent counts as escaped. Payloads are encoded and decoded once, so a test finds what would break in a
+ * queue.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const TestLayer: Layer.Layer<SideEffects<any> | Recorder.Recorder> = Layer.effectContext(
+  Effect.sync(() => makeTest((observer) => recordingRoot({ by: "TestLayer", observer, roundTrip: true })))
+)
+
+const makeTest = (
+  makeRoot: (observer: Decision.Observer) => Root
+): Context.Context<SideEffects<any> | Recorder.Recorder> => {
+  const { observer, recorder } = Recorder.make()
+  return Context.make(SideEffects, Place.outside(makeRoot(observer))).pipe(
+    Context.add(Recorder.Recorder, recorder)
+  ) as Context.Context<any>
+}
+
+/**
+ * As `TestLayer`, for one group and with options: a program that enqueues what the group does not have does not
+ * compile.
+ *
+ * **Details**
+ *
+ * `policy` and `outsideBoundary` are those of `LiveLayer`, but `"dispatch"` is the default. `roundTrip: false` records
+ * payloads as they were enqueued.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const TestLayerFor = <S extends SideEffect.Any>(
+  group: SideEffectGroup.SideEffectGroup<S>,
+  options?: {
+    readonly policy?: Policy.Policy | undefined
+    readonly outsideBoundary?: "warn" | "dispatch" | "reject" | undefined
+    readonly roundTrip?: boolean | undefined
+  }
+): Layer.Layer<SideEffects<S["_tag"]> | Recorder.Recorder> =>
+  Layer.effectContext(Effect.sync(() => {
+    const checkPolicy = (policy: Policy.Policy): void => {
+      for (const selector of policy.selectors) checkSelector(group, `policy ${policy.name}`, selector)
+    }
+    if (options?.policy !== undefined) checkPolicy(options.policy)
+    return makeTest((observer) => {
+      const root = recordingRoot({ ...options, by: "TestLayer", observer, roundTrip: options?.roundTrip ?? true })
+      return {
+        ...root,
+        checkPolicy,
+        admit: (sideEffect, payload) => {
+          if (group.sideEffects.get(sideEffect._tag) !== sideEffect) throw stranger(group, sideEffect)
+          return root.admit(sideEffect, payload)
+        }
+      }
+    })
+  }))
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Dropping and refusing
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** Counts instead of dispatching; says when the layer is closed what it has seen. */
+const counting = (name: string, verb: string, decide: (intent: Intent.Any) => Decision.Decision) =>
+  Layer.effect(
+    SideEffects,
+    Effect.gen(function*() {
+      const counts = new Map<string, number>()
+      yield* Effect.addFinalizer(() => {
+        const total = [...counts.values()].reduce((sum, n) => sum + n, 0)
+        const list = [...counts].map(([name, n]) => `${name} ×${n}`).join(", ")
+        return Effect.logInfo(`${name} ${verb} ${total} side effects${total === 0 ? "" : `: ${list}`}`)
+      })
+      const root = recordingRoot({ by: name, observer: undefined, roundTrip: false })
+      return Place.outside({
+        ...root,
+        dispatch: (intents) =>
+          Effect.sync(() => {
+            for (const intent of intents as ReadonlyArray<any>) {
+              counts.set(intent.name, (counts.get(intent.name) ?? 0) + 1)
+              Decision.settle(undefined, decide(intent))
+            }
+          })
+      })
+    })
+  ) as Layer.Layer<SideEffects<any>>
+
+/**
+ * Migrations and backfills: nothing leaves. When the layer is closed it logs how many of each side effect it dropped.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const DropLayer: Layer.Layer<SideEffects<any>> = counting("DropLayer", "dropped", (intent) => ({
+  _tag: "Dropped",
+  intent,
+  by: "DropLayer",
+  reason: "nothing may leave here"
+}))
+
+/**
+ * Code that must be pure: any attempt to enqueue dies at the call site with `PolicyViolation`.
+ *
+ * **Details**
+ *
+ * A violation cannot be swallowed: when code catches the defect, closing the layer dies with it again.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const AssertNoneLayer: Layer.Layer<SideEffects<any>> = Layer.effect(
+  SideEffects,
+  Effect.gen(function*() {
+    const violations: Array<Policy.PolicyViolation> = []
+    yield* Effect.addFinalizer((exit) => {
+      const swallowed = violations.find((violation) => !carries(exit, violation))
+      return swallowed === undefined ? Effect.void : Effect.die(swallowed)
+    })
+    const root = recordingRoot({ by: "AssertNoneLayer", observer: undefined, roundTrip: false })
+    return Place.outside({
+      ...root,
+      onEnqueue: (intent) => {
+        const violation = new Policy.PolicyViolation({
+          intent,
+          policy: "AssertNoneLayer",
+          message: `Side effect "${intent.name}" was enqueued under AssertNoneLayer, which allows none. Remove the ` +
+            "call from this code path, or run it with another layer."
+        })
+        violations.push(violation)
+        return Effect.die(violation)
+      }
+    })
+  })
+) as Layer.Layer<SideEffects<any>>
+
+const carries = (exit: Exit.Exit<unknown, unknown>, defect: unknown): boolean =>
+  exit._tag === "Failure" && exit.cause.reasons.some((reason) => Cause.isDieReason(reason) && reason.defect === defect)
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Configuration
+// ---------------------------------------------------------------------------------------------------------------------
+
+const modes = ["live", "drop", "assert-none", "record"] as const
+
+/**
+ * The kill switch: the deployer picks the layer without a release.
+ *
+ * **Details**
+ *
+ * | config value | meaning |
+ * | --- | --- |
+ * | `SIDE_EFFECTS_MODE` | `live` (default), `drop`, `assert-none`, or `record`, which performs nothing and logs when the layer is closed what would have left |
+ * | `SIDE_EFFECTS_BLOCK` | comma-separated patterns of side effects that are not to leave while all others do |
+ *
+ * Both are read when the layer is built. A wrong value is a `ConfigError` that lists the right ones.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const ConfigLayer = <S extends SideEffect.Any, Performs extends boolean = true, E = never, R = never>(
+  group: SideEffectGroup.SideEffectGroup<S>,
+  options?: LiveOptions<Performs, E, R>
+): Layer.Layer<SideEffects<S["_tag"]>, E | Config.ConfigError, LiveServices<S, Performs, R>> =>
+  Layer.unwrap(Effect.gen(function*() {
+    const mode = yield* Config.String("SIDE_EFFECTS_MODE").pipe(Config.withDefault("live"))
+    const block = yield* Config.String("SIDE_EFFECTS_BLOCK").pipe(Config.withDefault(""))
+    const patterns = block.split(",").map((pattern) => pattern.trim()).filter((pattern) => pattern !== "")
+    for (const pattern of patterns) {
+      const problem = malformed(pattern) ?? unmatched(group, "SIDE_EFFECTS_BLOCK", pattern)
+      if (problem !== undefined) return yield* configError(problem)
+    }
+    switch (mode) {
+      case "live": {
+        if (patterns.length === 0) return LiveLayer(group, options)
+        const blocked = Policy.block(...patterns)
+        const policy = options?.policy === undefined ? blocked : Policy.all(blocked, options.policy)
+        return LiveLayer(group, { ...options, policy })
+      }
+      case "drop":
+        return DropLayer
+      case "assert-none":
+        return AssertNoneLayer
+      case "record":
+        return RecordLayer
+    }
+    return yield* configError(
+      `SIDE_EFFECTS_MODE is ${JSON.stringify(mode)}. It takes one of ${modes.join(", ")}; left out, it is live.`
+    )
+  })) as any
+
+const RecordLayer = counting("SIDE_EFFECTS_MODE=record", "held back", (intent) => ({
+  _tag: "Dispatched",
+  intent,
+  by: "SIDE_EFFECTS_MODE=record",
+  attempts: 0
+}))
+
+const malformed = (pattern: string): string | undefined => {
+  try {
+    compilePattern(pattern)
+  } catch (error) {
+    return `SIDE_EFFECTS_BLOCK: ${(error as Error).message}`
+  }
+  return undefined
+}
+
+const configError = (message: string): Effect.Effect<never, Config.ConfigError> =>
+  Effect.fail(new Config.ConfigError(new ConfigProvider.SourceError({ message })))

@@ -1,0 +1,220 @@
+/**
+ * A place: where a fiber stands in the program, and so what an intent meets that is enqueued there.
+ *
+ * It is the value of the service `SideEffects`. Every boundary and every `withPolicy` provides a new one to what is
+ * inside it; forked fibers inherit it with their context.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { BoundaryClosed, BoundaryState, NoBoundary, type Options, type Root } from "./Boundary.ts"
+import type * as Intent from "./Intent.ts"
+import { IntentImpl } from "./internal/intent.ts"
+import type { Requirement } from "./internal/requirement.ts"
+import * as Policy from "./Policy.ts"
+import type * as SideEffect from "./SideEffect.ts"
+
+/** A policy with an `onEnqueue`, and whose state it gets. */
+interface Guard {
+  readonly policy: Policy.Policy
+  readonly of: BoundaryState | "local" | "layer"
+}
+
+const noNames: ReadonlyArray<string> = []
+const noOptions: Intent.Options = {}
+const noBoundary: Options = {}
+const succeeded = Exit.void
+
+/** @internal */
+export class Place {
+  readonly root: Root
+  /** `undefined` outside every boundary. */
+  boundary: BoundaryState | undefined
+  /** Of the `withPolicy` blocks around, innermost first. */
+  readonly local: ReadonlyArray<Policy.Policy> | undefined
+  readonly localNames: ReadonlyArray<string>
+  /** All policies around that want to be asked at the call site, innermost first. */
+  readonly guards: ReadonlyArray<Guard>
+  /** The handler that is running here, which gets a boundary of its own when it enqueues. */
+  readonly handlerOf: string | undefined
+
+  constructor(
+    root: Root,
+    boundary: BoundaryState | undefined,
+    local: ReadonlyArray<Policy.Policy> | undefined,
+    localNames: ReadonlyArray<string>,
+    guards: ReadonlyArray<Guard>,
+    handlerOf: string | undefined
+  ) {
+    this.root = root
+    this.boundary = boundary
+    this.local = local
+    this.localNames = localNames
+    this.guards = guards
+    this.handlerOf = handlerOf
+  }
+
+  /** Outside every boundary. */
+  static outside(root: Root, handlerOf?: string): Place {
+    const layer = root.policy
+    return new Place(
+      root,
+      undefined,
+      undefined,
+      noNames,
+      layer?.onEnqueue === undefined ? noGuards : [{ policy: layer, of: "layer" }],
+      handlerOf
+    )
+  }
+
+  /** The place inside a new boundary. */
+  enter(boundary: BoundaryState): Place {
+    const policy = boundary.options.policy
+    const guards = policy?.onEnqueue === undefined ? this.guards : [{ policy, of: boundary }, ...this.guards]
+    return new Place(this.root, boundary, this.local, this.localNames, guards, undefined)
+  }
+
+  /** The place inside a `withPolicy`. */
+  narrow(policy: Policy.Policy): Place {
+    this.root.checkPolicy?.(policy)
+    return new Place(
+      this.root,
+      this.surrounding(),
+      [policy, ...(this.local ?? [])],
+      [policy.name, ...this.localNames],
+      policy.onEnqueue === undefined ? this.guards : [{ policy, of: "local" }, ...this.guards],
+      undefined
+    )
+  }
+
+  /** The boundary here. A handler's own is opened when it is first needed. */
+  surrounding(): BoundaryState | undefined {
+    if (this.boundary === undefined && this.handlerOf !== undefined) {
+      this.boundary = new BoundaryState(this.root, undefined, { name: `handler of ${this.handlerOf}` })
+    }
+    return this.boundary
+  }
+
+  open(options: Options): BoundaryState {
+    return new BoundaryState(this.root, this.surrounding(), options)
+  }
+
+  enqueue(
+    sideEffect: SideEffect.Any,
+    payload: unknown,
+    options: Intent.Options = noOptions
+  ): Effect.Effect<IntentImpl> {
+    const around = this.surrounding()
+    // Outside, each intent is a unit of work of its own.
+    const boundary = around ?? new BoundaryState(this.root, undefined, noBoundary)
+    const admitted = this.root.admit(sideEffect, payload)
+    const intent = new IntentImpl(
+      sideEffect,
+      admitted,
+      options.key ?? sideEffect.idempotencyKey?.(admitted),
+      options.delay === undefined ? undefined : Duration.fromInputUnsafe(options.delay),
+      options,
+      this.localNames,
+      this.local,
+      this.root.seq++,
+      boundary
+    )
+    if (boundary.closed !== undefined) return Effect.die(late(boundary, intent as any))
+    if (around === undefined && this.root.outsideBoundary === "reject") {
+      return Effect.die(new NoBoundary({ intent: intent as any }))
+    }
+    if (this.root.onEnqueue === undefined && this.guards.length === 0) return this.push(boundary, intent, around)
+    const asked = this.askFrom(-1, boundary, intent as unknown as Intent.Any)
+    return asked === undefined
+      ? this.push(boundary, intent, around)
+      : Effect.flatMap(asked, () => this.push(boundary, intent, around))
+  }
+
+  private askFrom(from: number, boundary: BoundaryState, intent: Intent.Any): Effect.Effect<void> | undefined {
+    for (let i = from; i < this.guards.length; i++) {
+      const effect = i === -1 ? this.root.onEnqueue?.(intent) : this.ask(this.guards[i]!, boundary, intent)
+      if (effect !== undefined) return Effect.flatMap(effect, () => this.askFrom(i + 1, boundary, intent) ?? Effect.void)
+    }
+    return undefined
+  }
+
+  private ask({ of, policy }: Guard, boundary: BoundaryState, intent: Intent.Any): Effect.Effect<void> | undefined {
+    const asked = of === "local" ? boundary.ofLocal(policy) : of === "layer" ? boundary.ofLayer()! : of.ofBoundary()!
+    const named = (cause: Cause.Cause<never>): Effect.Effect<never> => {
+      const violation = cause.reasons.find(Cause.isDieReason)
+      return violation === undefined || violation.defect instanceof Policy.PolicyViolation
+        ? Effect.failCause(cause)
+        : Effect.die(new Policy.PolicyDefect({ intent, policy: policy.name, cause: violation.defect }))
+    }
+    try {
+      const effect = policy.onEnqueue!(intent, asked.state)
+      return effect === undefined ? undefined : Effect.catchCause(effect, named)
+    } catch (defect) {
+      return named(Cause.die(defect))
+    }
+  }
+
+  private push(
+    boundary: BoundaryState,
+    intent: IntentImpl,
+    around: BoundaryState | undefined
+  ): Effect.Effect<IntentImpl> {
+    // Once more: a policy may have taken its time.
+    if (boundary.closed !== undefined) return Effect.die(late(boundary, intent as any))
+    this.root.observer?.enqueued(intent as any)
+    boundary.push(intent)
+    if (around !== undefined) return Effect.succeed(intent)
+    const release = Effect.uninterruptible(
+      Effect.suspend(() => boundary.close(succeeded) ?? Effect.void)
+    ) as Effect.Effect<void>
+    return Effect.as(
+      this.root.outsideBoundary === "warn" ? Effect.andThen(Effect.logWarning(outsideMessage(intent)), release) : release,
+      intent
+    )
+  }
+}
+
+const noGuards: ReadonlyArray<Guard> = []
+
+const outsideMessage = (intent: IntentImpl): string =>
+  `Side effect "${intent.name}" was enqueued outside a boundary, so it is dispatched at once, whatever happens next. ` +
+  "Wrap the unit of work in SideEffects.boundary, or say outsideBoundary: \"dispatch\" or \"reject\" in the layer."
+
+const late = (boundary: BoundaryState, intent: Intent.Any): BoundaryClosed => {
+  const name = boundary.options.name
+  return new BoundaryClosed({
+    boundary: name,
+    intent,
+    message: `Side effect "${intent.name}" was enqueued after ${name === undefined ? "its boundary" : boundary.label} ` +
+      `had ended (${boundary.closed}). A fiber has outlived the unit of work it was forked in: wait for it inside the ` +
+      "boundary, or open a boundary in the fiber itself."
+  })
+}
+
+/**
+ * The requirement of a program that enqueues side effects: `Name` is the union of the names it can enqueue.
+ *
+ * **Details**
+ *
+ * `Name` is covariant, so a layer that covers more names satisfies a program that needs fewer: `SideEffects<"a" | "b">`
+ * provides `SideEffects<"a">`, every layer provides `SideEffects<never>`, and `SideEffects<any>` provides all.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SideEffects<out Name extends string> extends Requirement<Name> {}
+
+/**
+ * The key of the service in Effect's context. Its value is the place where a fiber stands; programs use the functions
+ * of the module `SideEffects` instead of the value.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const SideEffects: Context.Service<SideEffects<never>, Place> = Context.Service(
+  "effect-side-effects/SideEffects"
+)

@@ -1,0 +1,472 @@
+/**
+ * A policy: decides for each intent whether it may escape.
+ *
+ * Policies can only narrow. They are asked one intent after the other, in the order of enqueueing; they cannot add,
+ * change or reorder, and they cannot enqueue: their effects require nothing.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import type * as Intent from "./Intent.ts"
+import { compilePattern } from "./internal/pattern.ts"
+import * as SideEffect from "./SideEffect.ts"
+
+/**
+ * The runtime type of every policy.
+ *
+ * @category type IDs
+ * @since 0.1.0
+ */
+export const TypeId: TypeId = "~effect-side-effects/Policy"
+
+/**
+ * The type of `TypeId`.
+ *
+ * @category type IDs
+ * @since 0.1.0
+ */
+export type TypeId = "~effect-side-effects/Policy"
+
+/**
+ * What a policy says about one intent.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Verdict =
+  | { readonly _tag: "Allow" }
+  | { readonly _tag: "Drop"; readonly reason: string }
+  | { readonly _tag: "Duplicate"; readonly of: string }
+
+/**
+ * Decides for each intent whether it may escape. Made by `make` or by one of the ready-made constructors.
+ *
+ * **Details**
+ *
+ * `name` is shown wherever the policy has had a say. `selectors` are what it was told to look for; a live layer uses
+ * them to find one that matches nothing in its group. A policy that keeps a state gets a fresh one from `state` for
+ * every boundary.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Policy {
+  readonly [TypeId]: TypeId
+  readonly name: string
+  readonly selectors: ReadonlyArray<Selector>
+  readonly state: (() => unknown) | undefined
+  readonly onEnqueue: ((intent: Intent.Any, state: any) => Effect.Effect<void> | void) | undefined
+  readonly decide: ((intent: Intent.Any, state: any) => Effect.Effect<Verdict> | Verdict) | undefined
+}
+
+/**
+ * Picks intents: a definition, a pattern on names (`*` is one segment, `**` any number of them, or a `RegExp`), or a
+ * predicate.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Selector = SideEffect.Any | string | RegExp | ((intent: Intent.Any) => boolean)
+
+/**
+ * Somebody wished for a side effect where a policy or a layer forbids it. It dies at the call site: it is a mistake in
+ * the program, not an outcome the domain should handle.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class PolicyViolation extends Data.TaggedError("PolicyViolation")<{
+  readonly intent: Intent.Any
+  readonly policy: string
+  readonly message: string
+}> {}
+
+/**
+ * A policy died or threw when it was asked about an intent. The intent does not escape.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class PolicyDefect extends Data.TaggedError("PolicyDefect")<{
+  readonly intent: Intent.Any
+  readonly policy: string
+  readonly cause: unknown
+}> {
+  override get message(): string {
+    return `Policy ${this.policy} died when it was asked about side effect "${this.intent.name}", so the intent does ` +
+      "not escape. A policy has to answer for every intent: mend it, or catch the error inside it."
+  }
+}
+
+/**
+ * Whether a value is a policy.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isPolicy = (u: unknown): u is Policy => Predicate.hasProperty(u, TypeId)
+
+/**
+ * The verdict that lets an intent pass.
+ *
+ * @category verdicts
+ * @since 0.1.0
+ */
+export const allow: Verdict = { _tag: "Allow" }
+
+/**
+ * The verdict that keeps an intent in, for a reason that people will read.
+ *
+ * @category verdicts
+ * @since 0.1.0
+ */
+export const drop = (reason: string): Verdict => ({ _tag: "Drop", reason })
+
+/**
+ * Makes a policy of your own.
+ *
+ * **Details**
+ *
+ * - `onEnqueue` is asked where the intent is enqueued, after its payload was validated. It can observe, or die to
+ *   refuse the call.
+ * - `decide` is asked when the boundary is released. Both may return a plain value or an effect. The effect can neither
+ *   fail nor require anything, so a policy that enqueues does not compile.
+ * - `state` makes what the policy remembers within one boundary; both functions get it.
+ *
+ * **Gotchas**
+ *
+ * A policy that dies in `decide` has not allowed anything: the intent fails with a `PolicyDefect`, the others go on.
+ *
+ * **Example** (Only the first mail to each address)
+ *
+ * ```ts
+ * import { Policy } from "effect-side-effects"
+ *
+ * const oneMailEach = Policy.make({
+ *   name: "one mail each",
+ *   state: () => new Set<string>(),
+ *   decide: (intent, seen) => {
+ *     const { to } = intent.payload as { to: string }
+ *     if (seen.has(to)) return Policy.drop(`${to} gets a mail already`)
+ *     seen.add(to)
+ *     return Policy.allow
+ *   }
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <State = undefined>(options: {
+  readonly name: string
+  readonly state?: (() => State) | undefined
+  readonly onEnqueue?: ((intent: Intent.Any, state: State) => Effect.Effect<void> | void) | undefined
+  readonly decide?: ((intent: Intent.Any, state: State) => Effect.Effect<Verdict> | Verdict) | undefined
+  readonly selectors?: ReadonlyArray<Selector> | undefined
+}): Policy => ({
+  [TypeId]: TypeId,
+  name: options.name,
+  selectors: options.selectors ?? [],
+  state: options.state,
+  onEnqueue: options.onEnqueue,
+  decide: options.decide
+})
+
+/**
+ * Lets everything pass.
+ *
+ * @category policies
+ * @since 0.1.0
+ */
+export const allowAll: Policy = make({ name: "allowAll" })
+
+const dropped = drop("nothing may leave here")
+
+/**
+ * Lets nothing pass.
+ *
+ * @category policies
+ * @since 0.1.0
+ */
+export const dropAll: Policy = make({ name: "dropAll", decide: () => dropped })
+
+/**
+ * Refuses every intent at the call site with a `PolicyViolation`.
+ *
+ * **When to use**
+ *
+ * For one boundary that must be pure. For a whole program or test there is `SideEffects.AssertNoneLayer`, which also
+ * finds a violation that was caught.
+ *
+ * @category policies
+ * @since 0.1.0
+ */
+export const assertNone: Policy = make({
+  name: "assertNone",
+  onEnqueue: (intent) =>
+    Effect.die(
+      new PolicyViolation({
+        intent,
+        policy: "assertNone",
+        message: `Side effect "${intent.name}" was enqueued where the policy assertNone allows none. Remove the call ` +
+          "from this code path, or take the policy off the boundary."
+      })
+    )
+})
+
+/**
+ * Keeps in what one of the selectors picks.
+ *
+ * @category policies
+ * @since 0.1.0
+ */
+export const block = (...selectors: ReadonlyArray<Selector>): Policy => {
+  const name = describe("block", selectors)
+  const picks = compile("Policy.block", selectors)
+  const verdict = drop("it is blocked")
+  return make({ name, selectors, decide: (intent) => picks(intent) ? verdict : allow })
+}
+
+/**
+ * Lets pass only what one of the selectors picks.
+ *
+ * @category policies
+ * @since 0.1.0
+ */
+export const allowOnly = (...selectors: ReadonlyArray<Selector>): Policy => {
+  const picks = compile("Policy.allowOnly", selectors)
+  const verdict = drop("it is not among the allowed")
+  return make({
+    name: describe("allowOnly", selectors),
+    selectors,
+    decide: (intent) => picks(intent) ? allow : verdict
+  })
+}
+
+/**
+ * Refuses at the call site, with a `PolicyViolation`, what one of the selectors picks.
+ *
+ * @category policies
+ * @since 0.1.0
+ */
+export const reject = (...selectors: ReadonlyArray<Selector>): Policy => {
+  const policy = describe("reject", selectors)
+  const picks = compile("Policy.reject", selectors)
+  return make({
+    name: policy,
+    selectors,
+    onEnqueue: (intent) => {
+      if (!picks(intent)) return
+      return Effect.die(
+        new PolicyViolation({
+          intent,
+          policy,
+          message: `Side effect "${intent.name}" was enqueued where the policy ${policy} rejects it. Remove the call ` +
+            "from this code path, or narrow the policy."
+        })
+      )
+    }
+  })
+}
+
+/**
+ * Lets pass the first `n` intents of each boundary.
+ *
+ * @category policies
+ * @since 0.1.0
+ */
+export const limit = (n: number): Policy => {
+  checkCount("Policy.limit", n)
+  const verdict = drop(`more than ${n} in one boundary`)
+  return make({
+    name: `limit(${n})`,
+    state: () => ({ count: 0 }),
+    decide: (_, state) => state.count++ < n ? allow : verdict
+  })
+}
+
+/**
+ * Lets pass the first `n` intents of each boundary for every value of the key.
+ *
+ * **Example** (At most three mails to one address)
+ *
+ * ```ts
+ * import { Policy } from "effect-side-effects"
+ *
+ * const policy = Policy.limitBy((intent) => intent.payload.to, 3)
+ * ```
+ *
+ * @category policies
+ * @since 0.1.0
+ */
+export const limitBy = (key: (intent: Intent.Any) => unknown, n: number): Policy => {
+  checkCount("Policy.limitBy", n)
+  return make({
+    name: `limitBy(${n})`,
+    state: () => new Map<unknown, number>(),
+    decide: (intent, counts) => {
+      const value = key(intent)
+      const count = counts.get(value) ?? 0
+      if (count >= n) return drop(`more than ${n} for ${String(value)} in one boundary`)
+      counts.set(value, count + 1)
+      return allow
+    }
+  })
+}
+
+/**
+ * Lets pass the first of several intents that stand for the same action; the others are `Deduplicated`.
+ *
+ * **Details**
+ *
+ * By default two intents are the same when they have the same name and the same idempotency key; one without a key is
+ * never a duplicate. `by` computes another key, `undefined` for "never a duplicate". It is decided at release and never
+ * when enqueueing, so an intent that was discarded makes no other one a duplicate.
+ *
+ * @category policies
+ * @since 0.1.0
+ */
+export const dedupe = (by?: ((intent: Intent.Any) => string | undefined) | undefined): Policy =>
+  make({
+    name: "dedupe",
+    state: () => new Map<string, string>(),
+    decide: (intent, seen) => {
+      const own = by === undefined ? intent.key : by(intent)
+      if (own === undefined) return allow
+      const key = by === undefined ? `${intent.name}\n${own}` : own
+      const first = seen.get(key)
+      if (first !== undefined) return { _tag: "Duplicate", of: first }
+      seen.set(key, intent.id)
+      return allow
+    }
+  })
+
+/**
+ * Lets everything pass and logs each intent, by name and id, when it is released.
+ *
+ * @category policies
+ * @since 0.1.0
+ */
+export const log: Policy = make({
+  name: "log",
+  decide: (intent) => Effect.as(Effect.logInfo(`Side effect "${intent.name}" is released (intent ${intent.id})`), allow)
+})
+
+/**
+ * Lets everything pass and shows each intent to a function when it is released.
+ *
+ * @category policies
+ * @since 0.1.0
+ */
+export const tap = (f: (intent: Intent.Any) => Effect.Effect<unknown> | void): Policy =>
+  make({
+    name: "tap",
+    decide: (intent) => {
+      const effect = f(intent)
+      return effect === undefined ? allow : Effect.as(effect, allow)
+    }
+  })
+
+/**
+ * Lets pass what all of the policies let pass. They are asked in order, and the first that keeps an intent in is the
+ * last one asked about it.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const all = (...policies: ReadonlyArray<Policy>): Policy => {
+  const decide = policies.some((policy) => policy.decide !== undefined)
+  const onEnqueue = policies.some((policy) => policy.onEnqueue !== undefined)
+  return make<Array<unknown>>({
+    name: `all(${policies.map((policy) => policy.name).join(", ")})`,
+    selectors: policies.flatMap((policy) => policy.selectors),
+    state: () => policies.map((policy) => policy.state?.()),
+    onEnqueue: onEnqueue ? (intent, states) => enqueueFrom(policies, 0, intent, states) : undefined,
+    decide: decide ? (intent, states) => decideFrom(policies, 0, intent, states) : undefined
+  })
+}
+
+const enqueueFrom = (
+  policies: ReadonlyArray<Policy>,
+  from: number,
+  intent: Intent.Any,
+  states: ReadonlyArray<unknown>
+): Effect.Effect<void> | void => {
+  for (let i = from; i < policies.length; i++) {
+    const effect = policies[i]!.onEnqueue?.(intent, states[i])
+    if (effect !== undefined) {
+      return Effect.flatMap(effect, () => enqueueFrom(policies, i + 1, intent, states) ?? Effect.void)
+    }
+  }
+}
+
+const decideFrom = (
+  policies: ReadonlyArray<Policy>,
+  from: number,
+  intent: Intent.Any,
+  states: ReadonlyArray<unknown>
+): Effect.Effect<Verdict> | Verdict => {
+  for (let i = from; i < policies.length; i++) {
+    const answer = policies[i]!.decide?.(intent, states[i]) ?? allow
+    if (Effect.isEffect(answer)) {
+      return Effect.flatMap(answer, (verdict) => {
+        if (verdict._tag !== "Allow") return Effect.succeed(verdict)
+        const rest = decideFrom(policies, i + 1, intent, states)
+        return Effect.isEffect(rest) ? rest : Effect.succeed(rest)
+      })
+    }
+    if (answer._tag !== "Allow") return answer
+  }
+  return allow
+}
+
+const checkCount = (what: string, n: number): void => {
+  if (!Number.isInteger(n) || n < 0) {
+    throw new Error(`${what} was given ${n}. It takes the number of intents that may pass: a whole number, 0 or more.`)
+  }
+}
+
+const describe = (what: string, selectors: ReadonlyArray<Selector>): string =>
+  `${what}(${selectors.map(describeSelector).join(", ")})`
+
+/**
+ * How a selector is shown to people.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const describeSelector = (selector: Selector): string =>
+  SideEffect.isSideEffect(selector)
+    ? JSON.stringify(selector._tag)
+    : typeof selector === "function"
+    ? selector.name === "" ? "a predicate" : selector.name
+    : typeof selector === "string"
+    ? JSON.stringify(selector)
+    : String(selector)
+
+/**
+ * The test on names that a selector stands for, or `undefined` where it looks at more than the name. Throws when a
+ * pattern is malformed.
+ *
+ * @category selectors
+ * @since 0.1.0
+ */
+export const selectsName = (selector: Selector): ((name: string) => boolean) | undefined => {
+  if (SideEffect.isSideEffect(selector)) return (name) => name === selector._tag
+  return typeof selector === "function" ? undefined : compilePattern(selector)
+}
+
+const compile = (what: string, selectors: ReadonlyArray<Selector>): (intent: Intent.Any) => boolean => {
+  if (selectors.length === 0) {
+    throw new Error(`${what} was given no selector. Name a definition, a pattern such as "mail:**", or a predicate.`)
+  }
+  const tests = selectors.map((selector) => {
+    const selects = selectsName(selector)
+    return selects === undefined
+      ? selector as (intent: Intent.Any) => boolean
+      : (intent: Intent.Any) => selects(intent.name)
+  })
+  return tests.length === 1 ? tests[0]! : (intent) => tests.some((test) => test(intent))
+}

@@ -1,0 +1,434 @@
+/**
+ * A side effect: a named, typed, described action outside the program, and the handler that performs it.
+ *
+ * A definition says *what* can happen outside. It is a value that costs nothing, is shared by the code that enqueues,
+ * the code that performs and the tests, and needs no service. A handler says *how*, and is a layer.
+ *
+ * @since 0.1.0
+ */
+import type * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { type Pipeable, pipeArguments } from "effect/Pipeable"
+import * as Predicate from "effect/Predicate"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
+import type * as Types from "effect/Types"
+import type * as Intent from "./Intent.ts"
+import * as control from "./internal/control.ts"
+import type { HandlerEntry } from "./internal/handler.ts"
+import { checkDescription, checkName } from "./internal/pattern.ts"
+import type { Names, Without } from "./internal/requirement.ts"
+
+/**
+ * The runtime type of every definition.
+ *
+ * @category type IDs
+ * @since 0.1.0
+ */
+export const TypeId: TypeId = "~effect-side-effects/SideEffect"
+
+/**
+ * The type of `TypeId`.
+ *
+ * @category type IDs
+ * @since 0.1.0
+ */
+export type TypeId = "~effect-side-effects/SideEffect"
+
+/**
+ * Any schema that encodes and decodes without services.
+ *
+ * **Details**
+ *
+ * A payload is validated where it is enqueued and may be stored, so both directions have to work anywhere.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PayloadSchema extends Schema.Top {
+  readonly DecodingServices: never
+  readonly EncodingServices: never
+}
+
+/**
+ * The definition of a side effect. Made by `make`, usually as the base of a class, so that its type has a name of its
+ * own.
+ *
+ * **Gotchas**
+ *
+ * The name of the side effect is `_tag`: the `name` of a class is the name of the class.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SideEffect<in out Name extends string, in out Payload extends PayloadSchema = Schema.Void>
+  extends Pipeable
+{
+  new(_: never): {}
+
+  readonly [TypeId]: TypeId
+  readonly _tag: Name
+  /** Where the handler lives in Effect's context. */
+  readonly key: string
+  readonly description: string
+  /** The first line of the description. */
+  readonly summary: string
+  readonly payloadSchema: Payload
+  readonly idempotencyKey: ((payload: Payload["Type"]) => string) | undefined
+  readonly annotations: Context.Context<never>
+
+  /** The same definition with one more annotation. */
+  annotate<I, S>(key: Context.Key<I, S>, value: Types.NoInfer<S>): SideEffect<Name, Payload>
+
+  /** The same definition with more annotations. */
+  annotateMerge<I>(annotations: Context.Context<I>): SideEffect<Name, Payload>
+
+  /** A handler together with its options, for `SideEffectGroup.toLayer`. */
+  handler<E, R, RX = never, RS = never>(
+    handle: (payload: Payload["Type"], delivery: Delivery<SideEffect<Name, Payload>>) => Effect.Effect<unknown, E, R>,
+    options?: HandlerOptions<E, RX, RS, SideEffect<Name, Payload>>
+  ): HandlerWith<Payload["Type"], E, R | RX | RS>
+
+  /**
+   * The layer that performs this side effect. Takes a function of payload and delivery, or an effect that makes one
+   * when the layer is built.
+   */
+  toLayer<E, R, RX = never, RS = never, EB = never, RB = never>(
+    build:
+      | ((payload: Payload["Type"], delivery: Delivery<SideEffect<Name, Payload>>) => Effect.Effect<unknown, E, R>)
+      | Effect.Effect<
+        (payload: Payload["Type"], delivery: Delivery<SideEffect<Name, Payload>>) => Effect.Effect<unknown, E, R>,
+        EB,
+        RB
+      >,
+    options?: HandlerOptions<E, RX, RS, SideEffect<Name, Payload>>
+  ): Layer.Layer<
+    Handler<Name, Names<R | RX>>,
+    EB,
+    Exclude<Without<R | RX | RS>, Scope.Scope> | Exclude<RB, Scope.Scope>
+  >
+}
+
+/**
+ * The definition of any side effect.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Any extends Pipeable {
+  readonly [TypeId]: TypeId
+  readonly _tag: string
+  readonly key: string
+  readonly description: string
+  readonly summary: string
+  readonly payloadSchema: PayloadSchema
+  readonly idempotencyKey: ((payload: any) => string) | undefined
+  readonly annotations: Context.Context<never>
+}
+
+/**
+ * The service that a handler's layer provides and a live layer asks for: the ability to perform `Name`.
+ *
+ * **Details**
+ *
+ * `Needs` are the names of the side effects that the handler enqueues itself. A live layer accepts the handler only if
+ * its group has all of them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Handler<in out Name extends string, in Needs extends string = never> {
+  readonly "~effect-side-effects/Handler": Types.Contravariant<Needs>
+  readonly _tag: Name
+}
+
+/**
+ * One attempt to perform an intent: what a handler gets beside the payload.
+ *
+ * **Details**
+ *
+ * - `attempt`: 1 for the first one.
+ * - `idempotencyKey`: the key of the intent, or its id where it has none. It is the same for every attempt, so give it
+ *   to the outside system where that accepts one.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Delivery<out S extends Intent.Target = Any> {
+  readonly intent: Intent.Intent<S>
+  readonly attempt: number
+  readonly idempotencyKey: string
+}
+
+/**
+ * When to try again after an attempt that failed.
+ *
+ * **Details**
+ *
+ * The schedule gives the pauses and the end. `while` is asked before each retry: an error for which it returns `false`
+ * is final. Typed errors and timeouts can be retried; a defect is a bug in the handler and is final.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Retry<E, RS = never> =
+  | Schedule.Schedule<any, E, never, RS>
+  | {
+    readonly schedule: Schedule.Schedule<any, E, never, RS>
+    readonly while?: ((error: E) => boolean) | undefined
+  }
+
+/**
+ * How a handler is run.
+ *
+ * **Details**
+ *
+ * - `timeout`: the limit of each single attempt. One that takes longer is interrupted and fails with
+ *   `Cause.TimeoutError`.
+ * - `retry`: when to try again. Without it there is one attempt.
+ * - `onExhausted`: runs once after the last attempt has failed, for an alert or a compensation. It is not asked for an
+ *   intent that the handler cancelled.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HandlerOptions<E, R = never, RS = never, S extends Intent.Target = Any> {
+  readonly timeout?: Duration.Input | undefined
+  readonly retry?: Retry<Types.NoInfer<E> | Cause.TimeoutError, RS> | undefined
+  readonly onExhausted?:
+    | ((
+      cause: Cause.Cause<Types.NoInfer<E> | Cause.TimeoutError>,
+      delivery: Delivery<S>
+    ) => Effect.Effect<unknown, never, R>)
+    | undefined
+}
+
+/**
+ * A handler with options, as made by the method `handler` of a definition.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HandlerWith<in Payload, out E, out R> {
+  readonly handle: (payload: Payload, delivery: Delivery<any>) => Effect.Effect<unknown, E, R>
+  readonly options: HandlerOptions<any, any, any> | undefined
+}
+
+/**
+ * The schema of a payload that was given as a schema or as the fields of a struct.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type ToPayloadSchema<P> = P extends PayloadSchema ? P
+  : P extends Schema.Struct.Fields ? Schema.Struct<P> extends infer S extends PayloadSchema ? S : never
+  : never
+
+/**
+ * The name of a side effect.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Name<S extends Any> = S["_tag"]
+
+/**
+ * The payload of a side effect, as its handler gets it.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Payload<S extends Any> = S["payloadSchema"]["Type"]
+
+/**
+ * The payload of a side effect, as `enqueue` takes it: fields with a constructor default may be left out.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type PayloadInput<S extends Any> = S["payloadSchema"]["~type.make.in"]
+
+/**
+ * The service that performs a side effect.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type ToHandler<S extends Any, Needs extends string = never> = S extends Any ? Handler<S["_tag"], Needs> : never
+
+/**
+ * Whether a value is the definition of a side effect.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isSideEffect = (u: unknown): u is Any => Predicate.hasProperty(u, TypeId)
+
+/**
+ * Defines a side effect.
+ *
+ * **When to use**
+ *
+ * Once for every kind of thing that leaves the program: a mail, a webhook, an update of a search index.
+ *
+ * **Details**
+ *
+ * - The name is one or more `:`-separated segments of letters, digits, `-`, `_` and `.`; by convention
+ *   `<module>:<context>:<action>`. It is what policies select, logs show and queues store.
+ * - `description` is required. Its first line is the summary.
+ * - `payload` is a schema or the fields of a struct; left out, there is none.
+ * - `idempotencyKey` computes from the payload what makes two intents the same action.
+ *
+ * Throws when the name is malformed or the description is empty.
+ *
+ * **Example** (Defining a side effect)
+ *
+ * ```ts
+ * import { SideEffect } from "effect-side-effects"
+ * import { Schema } from "effect"
+ *
+ * export class SendConfirmation extends SideEffect.make("orders:mail:send-confirmation", {
+ *   description: "Email the customer a confirmation of the order.",
+ *   payload: { orderId: Schema.String, to: Schema.String },
+ *   idempotencyKey: ({ orderId }) => orderId
+ * }) {}
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <
+  const Name extends string,
+  P extends PayloadSchema | Schema.Struct.Fields = Schema.Void
+>(name: Name, options: {
+  readonly description: string
+  readonly payload?: P | undefined
+  readonly idempotencyKey?:
+    | ((payload: ToPayloadSchema<P>["Type"]) => string)
+    | undefined
+  readonly annotations?: Context.Context<never> | undefined
+}): SideEffect<Name, ToPayloadSchema<P>> => {
+  checkName("Side effect", name)
+  const description = checkDescription("Side effect", name, options.description)
+  const payload = options.payload as PayloadSchema | Schema.Struct.Fields | undefined
+  return makeProto({
+    _tag: name,
+    description,
+    payloadSchema: payload === undefined
+      ? Schema.Void
+      : Schema.isSchema(payload)
+      ? payload as PayloadSchema
+      : Schema.Struct(payload as Schema.Struct.Fields),
+    idempotencyKey: options.idempotencyKey,
+    annotations: options.annotations ?? Context.empty()
+  }) as any
+}
+
+/**
+ * Ends the handler and the intent: it is not tried again, and `onExhausted` is not run. The decision is `Dropped`, by
+ * the handler, for this reason.
+ *
+ * **When to use**
+ *
+ * When the handler finds that the action is no longer wanted, such as a reminder for an order that was paid meanwhile.
+ *
+ * @category outcomes
+ * @since 0.1.0
+ */
+export const cancel = (reason: string): Effect.Effect<never> => Effect.die(new control.Cancel(reason))
+
+/**
+ * Ends the attempt and asks for another one after the duration. It does not count as an attempt.
+ *
+ * **When to use**
+ *
+ * When the outside system asks to come back later, such as on HTTP 429 with `Retry-After`.
+ *
+ * **Gotchas**
+ *
+ * `Dispatcher.inline` waits, and the boundary with it.
+ *
+ * @category outcomes
+ * @since 0.1.0
+ */
+export const snooze = (duration: Duration.Input): Effect.Effect<never> =>
+  Effect.suspend(() => Effect.die(new control.Snooze(Duration.fromInputUnsafe(duration))))
+
+interface Fields {
+  readonly _tag: string
+  readonly description: string
+  readonly payloadSchema: Schema.Top
+  readonly idempotencyKey: ((payload: any) => string) | undefined
+  readonly annotations: Context.Context<never>
+}
+
+const Proto = {
+  [TypeId]: TypeId,
+  annotate(this: Fields, key: Context.Key<any, any>, value: any) {
+    return makeProto({ ...fields(this), annotations: Context.add(this.annotations, key, value) })
+  },
+  annotateMerge(this: Fields, annotations: Context.Context<any>) {
+    return makeProto({ ...fields(this), annotations: Context.merge(this.annotations, annotations) })
+  },
+  handler(handle: unknown, options: unknown) {
+    return { handle, options }
+  },
+  toLayer(this: Any, build: unknown, options: HandlerOptions<any, any, any> | undefined) {
+    return layerHandlers(
+      Effect.isEffect(build)
+        ? Effect.map(build as Effect.Effect<any>, (handle) => [[this, { handle, options }]])
+        : Effect.succeed([[this, { handle: build as any, options }]])
+    )
+  },
+  pipe() {
+    return pipeArguments(this, arguments)
+  }
+}
+
+const fields = (self: Fields): Fields => ({
+  _tag: self._tag,
+  description: self.description,
+  payloadSchema: self.payloadSchema,
+  idempotencyKey: self.idempotencyKey,
+  annotations: self.annotations
+})
+
+const makeProto = (options: Fields): unknown => {
+  function SideEffectClass() {}
+  return Object.assign(SideEffectClass, Proto, options, {
+    key: `effect-side-effects/SideEffect/Handler/${options._tag}`,
+    summary: options.description.trim().split("\n", 1)[0]!.trim()
+  })
+}
+
+/**
+ * The one way from handlers to a layer: remembers the services they were built with.
+ *
+ * @internal
+ */
+export const layerHandlers = (
+  build: Effect.Effect<ReadonlyArray<readonly [Any, HandlerWith<any, any, any>]>, any, any>
+): Layer.Layer<any, any, any> =>
+  Layer.effectContext(Effect.flatMap(build, (handlers) =>
+    Effect.contextWith((context: Context.Context<any>) => {
+      // What belongs to the moment of building, not to the handlers.
+      const services = Context.omit(Scope.Scope, Tracer.ParentSpan)(context)
+      const entries = new Map<string, HandlerEntry>()
+      for (const [sideEffect, { handle, options }] of handlers) {
+        const retry = options?.retry
+        entries.set(sideEffect.key, {
+          handle,
+          services,
+          timeout: options?.timeout === undefined ? undefined : Duration.fromInputUnsafe(options.timeout),
+          schedule: retry === undefined ? undefined : Schedule.isSchedule(retry) ? retry : retry.schedule,
+          retryWhile: retry === undefined || Schedule.isSchedule(retry) ? undefined : retry.while,
+          onExhausted: options?.onExhausted
+        })
+      }
+      return Effect.succeed(Context.makeUnsafe<any>(entries))
+    })))

@@ -1,0 +1,393 @@
+/**
+ * The front of the library: enqueue side effects anywhere, open boundaries around units of work, and choose with one
+ * layer whether what is released leaves the program, is dropped, is forbidden, or is recorded.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { dual } from "effect/Function"
+import { BoundaryClosed, BoundaryState, type Options, type Report } from "./Boundary.ts"
+import type * as Dispatcher from "./Dispatcher.ts"
+import type * as Intent from "./Intent.ts"
+import { recordingRoot } from "./Layers.ts"
+import { Place, SideEffects } from "./Place.ts"
+import type * as Policy from "./Policy.ts"
+import * as Recorder from "./Recorder.ts"
+import type * as SideEffect from "./SideEffect.ts"
+
+export { BoundaryClosed, InvalidPayload, NoBoundary } from "./Boundary.ts"
+export { DispatchError } from "./Dispatcher.ts"
+export { AssertNoneLayer, ConfigLayer, DropLayer, LiveLayer, TestLayer, TestLayerFor } from "./Layers.ts"
+export { SideEffects } from "./Place.ts"
+export { PolicyDefect, PolicyViolation } from "./Policy.ts"
+
+/**
+ * The arguments of `enqueue` after the definition: a side effect without a payload needs none.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type EnqueueArgs<S extends SideEffect.Any> = void extends SideEffect.PayloadInput<S>
+  ? [payload?: SideEffect.PayloadInput<S>, options?: Intent.Options]
+  : [payload: SideEffect.PayloadInput<S>, options?: Intent.Options]
+
+/**
+ * Wishes for a side effect. It is performed when, and only when, the boundary around succeeds and every policy lets it
+ * pass.
+ *
+ * **When to use**
+ *
+ * Wherever the knowledge that something has to happen outside lives, however deep.
+ *
+ * **Details**
+ *
+ * The payload is validated here; one that does not fit dies with `InvalidPayload`. Returns the intent, whose decision
+ * can be read with `Decision.of`.
+ *
+ * **Gotchas**
+ *
+ * Outside a boundary there is nothing to wait for: `LiveLayer` dispatches at once and logs a warning, unless its option
+ * `outsideBoundary` says otherwise. In a boundary that has ended, as from a fiber that outlived it, it dies with
+ * `BoundaryClosed`.
+ *
+ * **Example** (Enqueueing in domain code)
+ *
+ * ```ts
+ * import { SideEffect, SideEffects } from "effect-side-effects"
+ * import { Effect, Schema } from "effect"
+ *
+ * class SendReceipt extends SideEffect.make("billing:mail:send-receipt", {
+ *   description: "Email the customer a receipt.",
+ *   payload: { invoice: Schema.String }
+ * }) {}
+ *
+ * // The type of the function names what it can let happen outside.
+ * const pay = Effect.fn("pay")(function*(invoice: string) {
+ *   yield* SideEffects.enqueue(SendReceipt, { invoice })
+ *   return "paid"
+ * })
+ *
+ * await Effect.runPromise(SideEffects.boundary(pay("1042")).pipe(Effect.provide(SideEffects.TestLayer)))
+ * ```
+ *
+ * @category enqueueing
+ * @since 0.1.0
+ */
+export const enqueue = <S extends SideEffect.Any>(
+  sideEffect: S,
+  ...args: EnqueueArgs<S>
+): Effect.Effect<Intent.Intent<S>, never, SideEffects<S["_tag"]>> =>
+  Effect.withFiber((fiber) =>
+    Context.getUnsafe(fiber.context, SideEffects).enqueue(sideEffect, args[0], args[1]) as Effect.Effect<any>
+  )
+
+/**
+ * One entry of `enqueueAll`: the definition, the payload, and options.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Entry = readonly [sideEffect: SideEffect.Any, payload?: any, options?: Intent.Options]
+
+/**
+ * What an entry of `enqueueAll` has to be, given its definition.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type EntryOf<E> = E extends readonly [infer S extends SideEffect.Any, ...ReadonlyArray<any>]
+  ? readonly [S, ...EnqueueArgs<S>]
+  : never
+
+/**
+ * Wishes for several side effects, in order. Returns their intents.
+ *
+ * @category enqueueing
+ * @since 0.1.0
+ */
+export const enqueueAll = <const Entries extends ReadonlyArray<Entry>>(
+  entries: Entries & { readonly [K in keyof Entries]: EntryOf<Entries[K]> }
+): Effect.Effect<
+  { readonly [K in keyof Entries]: Intent.Intent<Entries[K][0]> },
+  never,
+  SideEffects<Entries[number][0]["_tag"]>
+> =>
+  Effect.withFiber((fiber) => {
+    const place = Context.getUnsafe(fiber.context, SideEffects)
+    return Effect.forEach(
+      entries as ReadonlyArray<Entry>,
+      ([sideEffect, payload, options]) => Effect.suspend(() => place.enqueue(sideEffect, payload, options))
+    ) as Effect.Effect<any>
+  })
+
+/**
+ * Runs an effect as a unit of work: what is enqueued inside waits until it has succeeded, and is discarded when it
+ * fails, dies or is interrupted.
+ *
+ * **Details**
+ *
+ * Inside another boundary, a boundary that succeeds hands its intents to the one around it, and the outermost one
+ * dispatches them. See `Boundary.Options` for the options; `abortOnError: true` adds `DispatchError` to the errors.
+ *
+ * Interruption: until the effect has ended it discards; once the release has begun it waits until that is done.
+ *
+ * **Example** (A unit of work with a name)
+ *
+ * ```ts
+ * import { SideEffects } from "effect-side-effects"
+ * import { Effect } from "effect"
+ *
+ * const checkout = Effect.fn("checkout")(
+ *   function*(cart: string) {
+ *     return `order for ${cart}`
+ *   },
+ *   SideEffects.boundary({ name: "checkout" })
+ * )
+ * ```
+ *
+ * @category boundaries
+ * @since 0.1.0
+ */
+export const boundary: {
+  <A = any, E = any, Abort extends boolean = false>(
+    options?: Options<A, E, Abort>
+  ): <A2 extends A, E2 extends E, R>(
+    self: Effect.Effect<A2, E2, R>
+  ) => Effect.Effect<A2, E2 | AbortError<Abort>, R | SideEffects<never>>
+  <A, E, R, Abort extends boolean = false>(
+    self: Effect.Effect<A, E, R>,
+    options?: Options<A, E, Abort>
+  ): Effect.Effect<A, E | AbortError<Abort>, R | SideEffects<never>>
+} = dual((args) => Effect.isEffect(args[0]), <A, E, R>(
+  self: Effect.Effect<A, E, R>,
+  options: Options = noOptions
+): Effect.Effect<A, E | Dispatcher.DispatchError, R | SideEffects<never>> =>
+  Effect.withFiber((fiber) => {
+    const place = Context.getUnsafe(fiber.context, SideEffects)
+    const state = place.open(options)
+    return Effect.onExitPrimitive(provide(self, place.enter(state)), (exit) => state.close(exit))
+  }))
+
+const noOptions: Options = {}
+
+const provide = <A, E, R>(self: Effect.Effect<A, E, R>, place: Place): Effect.Effect<A, E, R> =>
+  Effect.updateContext(self, (context: Context.Context<R>) => Context.add(context, SideEffects, place))
+
+/**
+ * The error that `abortOnError` adds.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type AbortError<Abort extends boolean> = true extends Abort ? Dispatcher.DispatchError : never
+
+/**
+ * Puts a policy on everything that is enqueued inside, without a boundary of its own: each intent remembers it, and the
+ * policy is asked when the boundary is released.
+ *
+ * **Details**
+ *
+ * A policy with a state, such as `Policy.limit`, counts per boundary.
+ *
+ * @category boundaries
+ * @since 0.1.0
+ */
+export const withPolicy: {
+  (policy: Policy.Policy): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R | SideEffects<never>>
+  <A, E, R>(self: Effect.Effect<A, E, R>, policy: Policy.Policy): Effect.Effect<A, E, R | SideEffects<never>>
+} = dual((args) => Effect.isEffect(args[0]), <A, E, R>(
+  self: Effect.Effect<A, E, R>,
+  policy: Policy.Policy
+): Effect.Effect<A, E, R | SideEffects<never>> =>
+  Effect.withFiber((fiber) => provide(self, Context.getUnsafe(fiber.context, SideEffects).narrow(policy))))
+
+const look = (
+  see: (boundary: BoundaryState) => ReadonlyArray<unknown>
+): Effect.Effect<ReadonlyArray<Intent.Any>, never, SideEffects<never>> =>
+  Effect.withFiber((fiber) => {
+    const boundary = Context.getUnsafe(fiber.context, SideEffects).boundary
+    return Effect.succeed(boundary === undefined ? [] : see(boundary).slice() as ReadonlyArray<Intent.Any>)
+  })
+
+/**
+ * The intents that wait in the current boundary, its own and those it captured, in the order of enqueueing. A snapshot;
+ * empty outside a boundary.
+ *
+ * @category inspection
+ * @since 0.1.0
+ */
+export const intents: Effect.Effect<ReadonlyArray<Intent.Any>, never, SideEffects<never>> = look((boundary) =>
+  boundary.all()
+)
+
+/**
+ * The intents that were enqueued in the current boundary itself. A snapshot; empty outside a boundary.
+ *
+ * @category inspection
+ * @since 0.1.0
+ */
+export const ownIntents: Effect.Effect<ReadonlyArray<Intent.Any>, never, SideEffects<never>> = look((boundary) =>
+  boundary.own()
+)
+
+/**
+ * The intents that boundaries inside the current one have handed to it. A snapshot; empty outside a boundary.
+ *
+ * @category inspection
+ * @since 0.1.0
+ */
+export const capturedIntents: Effect.Effect<ReadonlyArray<Intent.Any>, never, SideEffects<never>> = look((boundary) =>
+  boundary.captured()
+)
+
+/**
+ * A boundary that is closed by hand, for integrations whose units of work are not effects.
+ *
+ * **Details**
+ *
+ * - `run` runs an effect inside it, any number of times, also at the same time.
+ * - `release` and `discard` end it with a report; `close` does the one or the other as `boundary` would, given an exit.
+ *   Asking twice dies with `BoundaryClosed`.
+ * - `intents`, `ownIntents`, `capturedIntents` are snapshots; they are empty once it has ended.
+ *
+ * **Gotchas**
+ *
+ * Nobody closes it for you. What is never released never leaves.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ManualBoundary<Abort extends boolean = boolean> {
+  readonly run: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  readonly release: Effect.Effect<Report, AbortError<Abort>>
+  readonly discard: (reason?: string) => Effect.Effect<Report>
+  readonly close: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<Report, AbortError<Abort>>
+  readonly isOpen: Effect.Effect<boolean>
+  readonly intents: Effect.Effect<ReadonlyArray<Intent.Any>>
+  readonly ownIntents: Effect.Effect<ReadonlyArray<Intent.Any>>
+  readonly capturedIntents: Effect.Effect<ReadonlyArray<Intent.Any>>
+}
+
+/**
+ * Opens a boundary that you close by hand. It is inside the boundary that is current where it is opened.
+ *
+ * **Example** (A unit of work between two callbacks)
+ *
+ * ```ts
+ * import { SideEffect, SideEffects } from "effect-side-effects"
+ * import { Effect } from "effect"
+ *
+ * class Ping extends SideEffect.make("docs:ping", { description: "Ping the monitoring service." }) {}
+ *
+ * const program = Effect.gen(function*() {
+ *   const unit = yield* SideEffects.open({ name: "callback" })
+ *   yield* unit.run(SideEffects.enqueue(Ping))
+ *   const report = yield* unit.release
+ *   console.log(report.outcome) // released
+ * })
+ *
+ * await Effect.runPromise(Effect.provide(program, SideEffects.TestLayer))
+ * ```
+ *
+ * @category boundaries
+ * @since 0.1.0
+ */
+export const open = <Abort extends boolean = false>(
+  options?: Options<unknown, unknown, Abort>
+): Effect.Effect<ManualBoundary<Abort>, never, SideEffects<never>> =>
+  Effect.withFiber((fiber) => {
+    const place = Context.getUnsafe(fiber.context, SideEffects)
+    let report: Report | undefined
+    const state = place.open({
+      ...options,
+      onClose: (closed) => {
+        report = closed
+        return options?.onClose?.(closed) ?? Effect.void
+      }
+    })
+    const inside = place.enter(state)
+    const end = (
+      how: () => Effect.Effect<void, Dispatcher.DispatchError> | undefined
+    ): Effect.Effect<Report, AbortError<Abort>> =>
+      Effect.uninterruptible(Effect.suspend(() => {
+        if (state.closed !== undefined) return Effect.die(closedTwice(state))
+        return Effect.map(how() ?? Effect.void, () => report!)
+      })) as Effect.Effect<Report, AbortError<Abort>>
+    const see = (f: () => ReadonlyArray<unknown>) => Effect.sync(() => f().slice() as ReadonlyArray<Intent.Any>)
+    return Effect.succeed<ManualBoundary<Abort>>({
+      run: (self) => provide(self, inside),
+      release: end(() => state.release(Exit.void)),
+      discard: (reason = "was discarded by hand") =>
+        end(() => state.discard(Exit.void, reason)) as Effect.Effect<Report>,
+      close: (exit) => end(() => state.close(exit)),
+      isOpen: Effect.sync(() => state.closed === undefined),
+      intents: see(() => state.all()),
+      ownIntents: see(() => state.own()),
+      capturedIntents: see(() => state.captured())
+    })
+  })
+
+const closedTwice = (state: BoundaryState): BoundaryClosed =>
+  new BoundaryClosed({
+    boundary: state.options.name,
+    intent: undefined,
+    message: `${state.label} has ended already (${state.closed}). A boundary is released or discarded once.`
+  })
+
+/**
+ * What a program would let escape.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Plan<A, E> {
+  readonly exit: Exit.Exit<A, E>
+  readonly intents: ReadonlyArray<Intent.Any>
+}
+
+/**
+ * Runs a program and performs none of its side effects: a dry run. Returns how the program ended and what would have
+ * escaped, in the order of release.
+ *
+ * **Details**
+ *
+ * The program itself really runs, its database writes included. Boundaries and policies are obeyed, also those around
+ * the plan and the layer's, where there are any.
+ *
+ * @category boundaries
+ * @since 0.1.0
+ */
+export const plan = <A, E, R>(
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<Plan<A, E>, never, Exclude<R, SideEffects<any>>> =>
+  Effect.withFiber((fiber) => {
+    const around = Context.getOrUndefined(fiber.context, SideEffects)
+    const { observer, recorder } = Recorder.make()
+    const root = recordingRoot({ by: "plan", observer, policy: around?.root.policy, roundTrip: false })
+    const place = policiesAround(around).reduceRight((place, policy) => place.narrow(policy), Place.outside(root))
+    return Effect.flatMap(
+      Effect.exit(provide(self, place)),
+      (exit) => Effect.map(recorder.intents, (intents): Plan<A, E> => ({ exit, intents }))
+    ) as Effect.Effect<Plan<A, E>, never, Exclude<R, SideEffects<any>>>
+  })
+
+/** Innermost first. */
+const policiesAround = (place: Place | undefined): ReadonlyArray<Policy.Policy> => {
+  const policies = [...(place?.local ?? [])]
+  for (let boundary = place?.boundary; boundary !== undefined; boundary = boundary.parent) {
+    if (boundary.options.policy !== undefined) policies.push(boundary.options.policy)
+  }
+  return policies
+}
+
+/**
+ * Waits until everything that was handed to a background dispatcher is done, retries and delays included.
+ *
+ * @category inspection
+ * @since 0.1.0
+ */
+export const drain: Effect.Effect<void, never, SideEffects<never>> = Effect.withFiber((fiber) =>
+  Context.getUnsafe(fiber.context, SideEffects).root.drain
+)
