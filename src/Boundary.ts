@@ -347,7 +347,9 @@ export class BoundaryState {
   /** Says what failed: to the log, to the caller, or as a defect. */
   private conclude(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void, DispatchError> | undefined {
     const intents = this.all()
-    const failed = intents.filter((intent) => (intent.decision as Decision.Decision | undefined)?._tag === "Failed")
+    const failed = intents.filter(({ decision, detached }) =>
+      !detached && (decision as Decision.Decision | undefined)?._tag === "Failed"
+    )
     const ending = this.end("released", exit, intents)
     if (failed.length === 0) return ending
     const decisions = failed.map((intent) => intent.decision as Decision.Failed)

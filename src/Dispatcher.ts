@@ -16,6 +16,7 @@ import * as Semaphore from "effect/Semaphore"
 import * as Decision from "./Decision.ts"
 import * as Intent from "./Intent.ts"
 import * as describe from "./internal/describe.ts"
+import type { IntentInternal } from "./internal/intent.ts"
 import { compilePattern } from "./internal/pattern.ts"
 
 /**
@@ -301,6 +302,7 @@ export const background = (options?: {
       }
 
       const start = (intent: Intent.Any, taken: number): Effect.Effect<unknown> => {
+        ;(intent as unknown as IntentInternal).detached = true
         underway.add(intent)
         return FiberSet.run(
           fibers,

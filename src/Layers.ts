@@ -154,8 +154,8 @@ const makeLive = Effect.fnUntraced(function*<E, R>(
   const handlers = dispatcher.performs ? yield* collectHandlers(group) : new Map<string, HandlerEntry>()
   const port: Dispatcher.Port = {
     names,
-    settle: (decision) => Decision.settle(root.observer, decision),
-    ...Performer.make(root, handlers)
+    settle: (decision) => Decision.settle(undefined, decision),
+    ...Performer.make(root, handlers, undefined)
   }
   const opened = Dispatcher.guard(dispatcher, port, yield* dispatcher.open(port))
   return Place.outside(root)

@@ -38,10 +38,17 @@ interface RunState extends Run {
   step: Step | undefined
 }
 
+/** Where handlers enqueue, and who is told of decisions. */
+interface Env {
+  readonly root: Root
+  readonly observer: Decision.Observer | undefined
+}
+
 /** @internal */
 export const make = (
   root: Root,
-  handlers: ReadonlyMap<string, HandlerEntry>
+  handlers: ReadonlyMap<string, HandlerEntry>,
+  observer: Decision.Observer | undefined
 ): Pick<Port, "attempt" | "begin" | "perform"> => {
   const known = new Map<string, Handler>()
   for (const [name, entry] of handlers) known.set(name, { entry, contexts: new WeakMap() })
@@ -55,8 +62,8 @@ export const make = (
   })
   return {
     begin,
-    attempt: (run) => attempt(root, run as RunState),
-    perform: (intents, by) => perform(root, intents, (intent) => begin(intent, by))
+    attempt: (run) => attempt({ root, observer }, run as RunState),
+    perform: (intents, by) => perform({ root, observer }, intents, (intent) => begin(intent, by))
   }
 }
 
@@ -70,7 +77,7 @@ const deliveryOf = ({ attempts, intent }: RunState): SideEffect.Delivery => ({
 
 /** Begins an attempt. The fiber is in the handler's context until it is put back. */
 const start = (
-  root: Root,
+  { root }: Env,
   run: RunState,
   fiber: Fiber.Fiber<unknown, unknown>,
   caller: Context.Context<never>
@@ -96,8 +103,8 @@ const contextFor = ({ contexts, entry }: Handler, caller: Context.Context<never>
 }
 
 /** The attempt went well. Returns what is left to do: the handler may have enqueued, and so got a boundary. */
-const succeeded = (root: Root, { attempts, by, intent, place }: RunState): Effect.Effect<void> | undefined => {
-  Decision.settle(root.observer, { _tag: "Dispatched", intent, by, attempts })
+const succeeded = ({ observer }: Env, { attempts, by, intent, place }: RunState): Effect.Effect<void> | undefined => {
+  Decision.settle(observer, { _tag: "Dispatched", intent, by, attempts })
   return place!.boundary === undefined ? undefined : closeOwn(place!, Exit.void)
 }
 
@@ -113,23 +120,23 @@ const closeOwn = (place: Place, exit: Exit.Exit<unknown, unknown>): Effect.Effec
  * an option of the handler throws is the end of this intent and of no other.
  */
 const failed = (
-  root: Root,
+  env: Env,
   run: RunState,
   cause: Cause.Cause<unknown>
 ): Effect.Effect<Duration.Duration | undefined, never, any> => {
   const { attempts, by, intent, place } = run
   const own = place?.boundary === undefined ? Effect.void : closeOwn(place, Exit.failCause(cause))
-  return Effect.andThen(own, conclude(root, run, cause)).pipe(
+  return Effect.andThen(own, conclude(env, run, cause)).pipe(
     Effect.catchCause((died) => {
       const both = Cause.combine(cause, died)
-      Decision.settle(root.observer, { _tag: "Failed", intent, by, attempts, cause: both })
+      Decision.settle(env.observer, { _tag: "Failed", intent, by, attempts, cause: both })
       return done
     })
   )
 }
 
 const conclude = (
-  root: Root,
+  { observer }: Env,
   run: RunState,
   cause: Cause.Cause<unknown>
 ): Effect.Effect<Duration.Duration | undefined, never, any> => {
@@ -137,7 +144,7 @@ const conclude = (
   const control = cause.reasons.find(Cause.isDieReason)?.defect
   if (control instanceof Cancel) {
     const reason = `cancelled: ${control.reason}`
-    Decision.settle(root.observer, { _tag: "Dropped", intent, by: `handler of ${intent.name}`, reason })
+    Decision.settle(observer, { _tag: "Dropped", intent, by: `handler of ${intent.name}`, reason })
     return done
   }
   if (control instanceof Snooze) {
@@ -146,7 +153,7 @@ const conclude = (
   }
   return Effect.flatMap(pause(run, cause), (duration) => {
     if (duration !== undefined) return Effect.succeed(duration)
-    Decision.settle(root.observer, { _tag: "Failed", intent, by, attempts, cause })
+    Decision.settle(observer, { _tag: "Failed", intent, by, attempts, cause })
     return entry.onExhausted === undefined ? done : Effect.matchCauseEffect(
       Effect.suspend(() => entry.onExhausted!(cause, deliveryOf(run))),
       {
@@ -176,16 +183,16 @@ const pause = Effect.fnUntraced(function*(
 })
 
 /** One attempt, on its own. */
-const attempt = (root: Root, run: RunState): Effect.Effect<Duration.Duration | undefined> =>
+const attempt = (env: Env, run: RunState): Effect.Effect<Duration.Duration | undefined> =>
   Effect.withFiber((fiber) => {
     const caller = fiber.context
     const back = <A>(a: A): A => {
       fiber.setContext(caller)
       return a
     }
-    return Effect.matchCauseEffect(Effect.suspend(() => start(root, run, fiber, caller)), {
-      onSuccess: () => Effect.map(succeeded(root, run) ?? Effect.void, () => back(undefined)),
-      onFailure: (cause) => Effect.map(failed(root, run, cause), back)
+    return Effect.matchCauseEffect(Effect.suspend(() => start(env, run, fiber, caller)), {
+      onSuccess: () => Effect.map(succeeded(env, run) ?? Effect.void, () => back(undefined)),
+      onFailure: (cause) => Effect.map(failed(env, run, cause), back)
     }) as Effect.Effect<Duration.Duration | undefined>
   })
 
@@ -194,7 +201,7 @@ const attempt = (root: Root, run: RunState): Effect.Effect<Duration.Duration | u
  * a failure leaves the loop, is dealt with, and the loop is entered again behind it.
  */
 const perform = (
-  root: Root,
+  env: Env,
   intents: ReadonlyArray<Intent.Any>,
   begin: (intent: Intent.Any) => RunState
 ): Effect.Effect<void> =>
@@ -214,19 +221,19 @@ const perform = (
         }
         run ??= begin(intents[index]!)
         inHandler = true
-        return start(root, run, fiber, caller)
+        return start(env, run, fiber, caller)
       },
       step: () => {
         fiber.setContext(caller)
         if (!inHandler) return
         inHandler = false
-        left = succeeded(root, run!)
+        left = succeeded(env, run!)
         run = undefined
         index++
       }
     })
     const loop: Effect.Effect<void> = Effect.catchCause(handlers, (cause) =>
-      Effect.flatMap(failed(root, run!, cause), (pause) => {
+      Effect.flatMap(failed(env, run!, cause), (pause) => {
         fiber.setContext(caller)
         inHandler = false
         if (pause !== undefined) return Effect.flatMap(Effect.sleep(pause), () => loop)

@@ -19,7 +19,16 @@ import type * as SideEffect from "./SideEffect.ts"
 
 export { BoundaryClosed, InvalidPayload, NoBoundary } from "./Boundary.ts"
 export { DispatchError } from "./Dispatcher.ts"
-export { AssertNoneLayer, ConfigLayer, DropLayer, LiveLayer, TestLayer, TestLayerFor } from "./Layers.ts"
+export {
+  AssertNoneLayer,
+  ConfigLayer,
+  DropLayer,
+  LiveLayer,
+  type LiveOptions,
+  type LiveServices,
+  TestLayer,
+  TestLayerFor
+} from "./Layers.ts"
 export { SideEffects } from "./Place.ts"
 export { PolicyDefect, PolicyViolation } from "./Policy.ts"
 

@@ -14,6 +14,8 @@ export interface IntentInternal {
   readonly local: ReadonlyArray<unknown> | undefined
   /** Set once. */
   decision: unknown
+  /** Handed to the background: what becomes of it is no matter of the boundary any more. */
+  detached: boolean
 }
 
 /** @internal */
@@ -35,6 +37,7 @@ export class IntentImpl implements IntentInternal {
   owner: object | undefined
   readonly local: ReadonlyArray<unknown> | undefined
   decision: unknown
+  detached: boolean
 
   constructor(
     sideEffect: { readonly _tag: string },
@@ -67,6 +70,7 @@ export class IntentImpl implements IntentInternal {
     this.owner = owner
     this.local = local
     this.decision = undefined
+    this.detached = false
   }
 
   toJSON(): Record<string, unknown> {
@@ -86,3 +90,7 @@ export class IntentImpl implements IntentInternal {
     return this.toJSON()
   }
 }
+
+/** The same wish without a decision. */
+export const copy = <I extends object>(intent: I): I =>
+  Object.assign(Object.create(Object.getPrototypeOf(intent)), intent, { decision: undefined })

@@ -1,0 +1,305 @@
+/**
+ * The test kit: says what would have left a program, and when that is not what a test expects, why.
+ *
+ * Provide `SideEffects.TestLayer`, run the program, and ask. Every expectation is an effect that fails the test with an
+ * explanation: nothing was enqueued; nothing of that kind was, but these were; or these are the nearest, with a
+ * difference. It also names what was enqueued and did not escape, and the reason.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import { DispatchError } from "../Dispatcher.ts"
+import * as Decision from "../Decision.ts"
+import type * as Intent from "../Intent.ts"
+import type { HandlerEntry } from "../internal/handler.ts"
+import { copy } from "../internal/intent.ts"
+import { recordingRoot } from "../Layers.ts"
+import * as Performer from "../Performer.ts"
+import { Place, SideEffects } from "../Place.ts"
+import { make as makeRecorder, Recorder } from "../Recorder.ts"
+import type * as SideEffect from "../SideEffect.ts"
+import * as explain from "./explain.ts"
+
+export { Recorder } from "../Recorder.ts"
+
+/**
+ * An expectation was not met. Its message explains why.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ExpectationFailed extends Data.TaggedError("ExpectationFailed")<{ readonly message: string }> {}
+
+/**
+ * A part of a payload: of an object some fields, of an array all elements, each in part.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Partially<A> = A extends ReadonlyArray<infer Item> ? ReadonlyArray<Partially<Item>>
+  : A extends string | number | bigint | boolean | symbol | null | undefined | ((...args: any) => any) ? A
+  : { readonly [K in keyof A]?: Partially<A[K]> }
+
+/**
+ * What a payload has to be: a part of it, or a predicate.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Matcher<S extends SideEffect.Any> =
+  | Partially<SideEffect.Payload<S>>
+  | ((payload: SideEffect.Payload<S>, intent: Intent.Intent<S>) => boolean)
+
+const see: Effect.Effect<explain.Seen, never, Recorder> = Effect.flatMap(Recorder, (recorder) =>
+  Effect.map(
+    Effect.zip(recorder.intents, recorder.enqueued),
+    ([escaped, enqueued]) => ({ escaped, enqueued })
+  ))
+
+const fail = (message: string): Effect.Effect<never, ExpectationFailed> =>
+  Effect.fail(new ExpectationFailed({ message }))
+
+/**
+ * Expects that a side effect would have escaped: at least once, or exactly `times` times. Returns the intents that
+ * match.
+ *
+ * **Example** (Testing domain code)
+ *
+ * ```ts
+ * import { SideEffect, SideEffects } from "effect-side-effects"
+ * import { expectEnqueued } from "effect-side-effects/testing"
+ * import { Effect, Schema } from "effect"
+ *
+ * class SendReceipt extends SideEffect.make("billing:mail:send-receipt", {
+ *   description: "Email the customer a receipt.",
+ *   payload: { invoice: Schema.String, to: Schema.String }
+ * }) {}
+ *
+ * const pay = SideEffects.boundary(SideEffects.enqueue(SendReceipt, { invoice: "1042", to: "ada@example.org" }))
+ *
+ * const test = Effect.gen(function*() {
+ *   yield* pay
+ *   yield* expectEnqueued(SendReceipt, { invoice: "1042" }, { times: 1 })
+ * })
+ *
+ * await Effect.runPromise(Effect.provide(test, SideEffects.TestLayer))
+ * ```
+ *
+ * @category expectations
+ * @since 0.1.0
+ */
+export const expectEnqueued = <S extends SideEffect.Any>(
+  sideEffect: S,
+  payload?: Matcher<S>,
+  options?: { readonly times?: number | undefined }
+): Effect.Effect<ReadonlyArray<Intent.Intent<S>>, ExpectationFailed, Recorder> =>
+  Effect.flatMap(see, (seen): Effect.Effect<any, ExpectationFailed> => {
+    const wanted = { name: sideEffect._tag, payload }
+    const found = seen.escaped.filter(explain.accepts(wanted))
+    const times = options?.times
+    if (times === undefined) return found.length > 0 ? Effect.succeed(found) : fail(explain.missing(wanted, seen))
+    if (found.length === times) return Effect.succeed(found)
+    return fail(found.length === 0 ? explain.missing(wanted, seen) : explain.miscounted(wanted, seen, times, found))
+  })
+
+/**
+ * Expects that no such side effect would have escaped. One that was enqueued and kept in does not count.
+ *
+ * @category expectations
+ * @since 0.1.0
+ */
+export const expectNotEnqueued = <S extends SideEffect.Any>(
+  sideEffect: S,
+  payload?: Matcher<S>
+): Effect.Effect<void, ExpectationFailed, Recorder> =>
+  Effect.flatMap(see, ({ escaped }) => {
+    const wanted = { name: sideEffect._tag, payload }
+    const found = escaped.filter(explain.accepts(wanted))
+    return found.length === 0 ? Effect.void : fail(explain.unexpected(wanted, found))
+  })
+
+/**
+ * Expects that nothing at all would have escaped.
+ *
+ * @category expectations
+ * @since 0.1.0
+ */
+export const expectNothing: Effect.Effect<void, ExpectationFailed, Recorder> = Effect.flatMap(
+  see,
+  (seen) => seen.escaped.length === 0 ? Effect.void : fail(explain.notNothing(seen))
+)
+
+/**
+ * Expects these side effects to escape one after the other. Others may lie between them.
+ *
+ * @category expectations
+ * @since 0.1.0
+ */
+export const expectOrder = (
+  sideEffects: ReadonlyArray<SideEffect.Any>
+): Effect.Effect<void, ExpectationFailed, Recorder> =>
+  Effect.flatMap(see, (seen) => {
+    const names = sideEffects.map(({ _tag }) => _tag)
+    let next = 0
+    for (const { name } of seen.escaped) if (name === names[next]) next++
+    return next === names.length ? Effect.void : fail(explain.misordered(names, next, seen))
+  })
+
+/**
+ * The payloads of the side effects of one kind that would have escaped, in the order of release.
+ *
+ * @category inspection
+ * @since 0.1.0
+ */
+export const enqueued = <S extends SideEffect.Any>(
+  sideEffect: S
+): Effect.Effect<ReadonlyArray<SideEffect.Payload<S>>, never, Recorder> =>
+  Effect.map(see, ({ escaped }) =>
+    escaped.filter(({ name }) => name === sideEffect._tag).map(({ payload }) => payload))
+
+/**
+ * What became of the side effects of an effect.
+ *
+ * **Details**
+ *
+ * `released` would have escaped, `dropped` was kept in by a policy (or was a duplicate), `discarded` by a boundary that
+ * did not succeed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Captured<A, E> {
+  readonly exit: Exit.Exit<A, E>
+  readonly released: ReadonlyArray<Intent.Any>
+  readonly dropped: ReadonlyArray<Intent.Any>
+  readonly discarded: ReadonlyArray<Intent.Any>
+}
+
+/**
+ * Runs an effect with a recorder of its own and returns how it ended and what became of its side effects. Needs no
+ * layer, and sees nothing of what is around.
+ *
+ * @category inspection
+ * @since 0.1.0
+ */
+export const capture = <A, E, R>(
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<Captured<A, E>, never, Exclude<R, SideEffects<any> | Recorder>> =>
+  Effect.suspend(() => {
+    const { observer, recorder } = makeRecorder()
+    const place = Place.outside(recordingRoot({ by: "capture", observer, roundTrip: true }))
+    const context = Context.make(SideEffects, place).pipe(Context.add(Recorder, recorder))
+    return Effect.flatMap(
+      Effect.exit(Effect.provideContext(self, context)),
+      (exit) =>
+        Effect.map(recorder.decisions, (decisions): Captured<A, E> => {
+          const of = (...tags: ReadonlyArray<Decision.Decision["_tag"]>) =>
+            decisions.filter(({ _tag }) => tags.includes(_tag)).map(({ intent }) => intent)
+          return { exit, released: of("Dispatched"), dropped: of("Dropped", "Deduplicated"), discarded: of("Discarded") }
+        })
+    )
+  }) as any
+
+/**
+ * What `drain` has done.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Drained {
+  readonly performed: ReadonlyArray<Intent.Any>
+  readonly failed: ReadonlyArray<Decision.Failed>
+  readonly cancelled: ReadonlyArray<Decision.Dropped>
+  readonly snoozed: ReadonlyArray<Intent.Any>
+}
+
+const drained = new WeakSet<Intent.Any>()
+
+/**
+ * Performs what was recorded, in order, through the handlers in the context. Each intent is performed once, however
+ * often you drain.
+ *
+ * **Details**
+ *
+ * - `recursive`: also performs what the handlers enqueue, until nothing is left. Default `false`.
+ * - `until`: leaves alone what is delayed for longer than this. By default everything is performed, and no delay waited
+ *   for.
+ * - `rethrow`: dies with `DispatchError` when a handler failed. By default failures are returned.
+ *
+ * Retries are made at once, without the pauses of their schedule. An intent whose handler snoozes is left for the next
+ * time.
+ *
+ * **Gotchas**
+ *
+ * The handlers have to be provided beside `TestLayer`; which ones depends on what was recorded, so the type does not say.
+ *
+ * @category inspection
+ * @since 0.1.0
+ */
+export const drain = (options?: {
+  readonly recursive?: boolean | undefined
+  readonly until?: Duration.Input | undefined
+  readonly rethrow?: boolean | undefined
+}): Effect.Effect<Drained, never, SideEffects<never> | Recorder> =>
+  Effect.gen(function*() {
+    const recorder = yield* Recorder
+    const context = yield* Effect.context<never>()
+    const root = Context.getUnsafe(context, SideEffects).root
+    const until = options?.until === undefined ? Infinity : Duration.toMillis(options.until)
+    const performed: Array<Intent.Any> = []
+    const failed: Array<Decision.Failed> = []
+    const cancelled: Array<Decision.Dropped> = []
+    const snoozed: Array<Intent.Any> = []
+    let found: boolean
+    do {
+      found = false
+      for (const intent of yield* recorder.intents) {
+        const late = intent.delay !== undefined && Duration.toMillis(intent.delay) > until
+        if (late || drained.has(intent) || snoozed.includes(intent)) continue
+        const decision = yield* performOnce(root, context, intent)
+        if (decision === undefined) {
+          snoozed.push(intent)
+          continue
+        }
+        drained.add(intent)
+        found = true
+        if (decision._tag === "Failed") failed.push({ ...decision, intent })
+        else if (decision._tag === "Dropped") cancelled.push({ ...decision, intent })
+        else performed.push(intent)
+      }
+    } while (found && options?.recursive === true)
+    if (options?.rethrow === true && failed.length > 0) {
+      const failures = failed.map(({ cause, intent }) => ({ intent, cause }))
+      return yield* Effect.die(new DispatchError({ boundary: undefined, failures, dispatched: performed.length }))
+    }
+    return { performed, failed, cancelled, snoozed }
+  })
+
+const performOnce = Effect.fnUntraced(function*(
+  root: Place["root"],
+  context: Context.Context<never>,
+  recorded: Intent.Any
+) {
+  const entry = context.mapUnsafe.get((recorded.sideEffect as SideEffect.Any).key) as HandlerEntry | undefined
+  if (entry === undefined) {
+    return yield* Effect.die(
+      new ExpectationFailed({
+        message: `drain has no handler for side effect "${recorded.name}". Provide the layer made by its toLayer ` +
+          "beside TestLayer."
+      })
+    )
+  }
+  // The recorded intent has its decision already; what the handler makes of it is decided on a copy.
+  const intent = copy(recorded)
+  const performer = Performer.make(root, new Map([[intent.name, entry]]), undefined)
+  const run = performer.begin(intent, "drain")
+  for (let attempts = 0; Decision.of(intent) === undefined; attempts++) {
+    yield* performer.attempt(run)
+    if (Decision.of(intent) === undefined && run.attempts === attempts) return undefined
+  }
+  return Decision.of(intent)
+})

@@ -1,0 +1,221 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Decision, Dispatcher, type Intent, Policy, SideEffects } from "effect-side-effects"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Schema from "effect/Schema"
+import { mail, push, shop } from "./fixtures.ts"
+
+// Random trees of boundaries, policies, failures, interruptions and concurrent fibers, run for real and in a model.
+
+const End = Schema.Literals(["succeed", "succeed", "succeed", "fail", "die", "interrupt"])
+const PolicyName = Schema.Literals(["none", "none", "no push", "at most 2"])
+
+type Tree =
+  | { readonly _tag: "Enqueue"; readonly kind: "mail" | "push" }
+  | { readonly _tag: "Yield" }
+  | {
+    readonly _tag: "Boundary"
+    readonly end: typeof End.Type
+    readonly policy: typeof PolicyName.Type
+    readonly nested: "capture" | "release"
+    readonly inside: ReadonlyArray<Tree>
+  }
+  | { readonly _tag: "Local"; readonly policy: typeof PolicyName.Type; readonly inside: ReadonlyArray<Tree> }
+  | { readonly _tag: "Fork"; readonly inside: ReadonlyArray<Tree> }
+
+const Inside = Schema.Array(Schema.suspend((): Schema.Codec<Tree> => Tree))
+const Enqueue = Schema.Struct({ _tag: Schema.tag("Enqueue"), kind: Schema.Literals(["mail", "push"]) })
+const Boundary = Schema.Struct({
+  _tag: Schema.tag("Boundary"),
+  end: End,
+  policy: PolicyName,
+  nested: Schema.Literals(["capture", "release"]),
+  inside: Inside
+})
+const Tree: Schema.Codec<Tree> = Schema.Union([
+  Enqueue,
+  Schema.Struct({ _tag: Schema.tag("Yield") }),
+  Boundary,
+  Schema.Struct({ _tag: Schema.tag("Local"), policy: PolicyName, inside: Inside }),
+  Schema.Struct({ _tag: Schema.tag("Fork"), inside: Inside })
+])
+
+// One value a name, as a local policy counts per boundary and value.
+const policies = { "none": Policy.allowAll, "no push": Policy.block("**:push:**"), "at most 2": Policy.limit(2) }
+
+/** What the run tells the model: which intents each node enqueued, in which order it all happened, and when it ended. */
+interface Trace {
+  readonly intents: Map<Tree, Intent.Any>
+  readonly order: Array<Intent.Any>
+  readonly ends: Array<Tree>
+}
+
+const run = (tree: Tree, trace: Trace): Effect.Effect<unknown, never, SideEffects.SideEffects<any>> => {
+  switch (tree._tag) {
+    case "Enqueue":
+      return Effect.tap(tree.kind === "mail" ? mail("m") : push("p"), (intent) =>
+        Effect.sync(() => {
+          trace.intents.set(tree, intent)
+          trace.order.push(intent)
+        }))
+    case "Yield":
+      return Effect.yieldNow
+    case "Local":
+      return SideEffects.withPolicy(runAll(tree.inside, trace), policies[tree.policy])
+    case "Fork":
+      return Effect.forEach(tree.inside, (child) => run(child, trace), { concurrency: "unbounded" })
+    case "Boundary":
+      return Effect.gen(function*() {
+        const done = yield* Latch.make()
+        const ended = Effect.sync(() => trace.ends.push(tree))
+        const end = {
+          succeed: Effect.void,
+          fail: Effect.fail("failed"),
+          die: Effect.die("died"),
+          interrupt: Effect.andThen(done.open, Effect.never)
+        }[tree.end]
+        const unit = SideEffects.boundary(
+          Effect.andThen(runAll(tree.inside, trace), Effect.andThen(ended, end)),
+          { policy: policies[tree.policy], nested: tree.nested }
+        )
+        const fiber = yield* Effect.forkChild(unit, { startImmediately: true })
+        if (tree.end === "interrupt") {
+          yield* done.await
+          yield* Fiber.interrupt(fiber)
+        }
+        yield* Fiber.await(fiber)
+      })
+  }
+}
+
+const runAll = (trees: ReadonlyArray<Tree>, trace: Trace) =>
+  Effect.forEach(trees, (child) => run(child, trace), { discard: true })
+
+/** The model: who has an intent, who lets it pass, and what it comes to. */
+const model = (root: Tree, trace: Trace): Map<Intent.Any, Decision.Decision["_tag"]> => {
+  const decided = new Map<Intent.Any, Decision.Decision["_tag"]>()
+  const inOrder = (intents: ReadonlyArray<Intent.Any>) => trace.order.filter((intent) => intents.includes(intent))
+  const passes = (name: keyof typeof policies, state: { count: number }, intent: Intent.Any) =>
+    name === "none" || (name === "no push" ? intent.name !== "orders:push:notify" : state.count++ < 2)
+  // Everything a boundary holds, and what stands between it and the outside.
+  const held = new Map<Tree, Array<Intent.Any>>()
+  const around = new Map<Tree, Tree | undefined>()
+  const locals = new Map<Intent.Any, Array<keyof typeof policies>>()
+  const states = new Map<Tree, { count: number }>()
+  const place = (tree: Tree, boundary: Tree | undefined, local: Array<keyof typeof policies>): void => {
+    if (tree._tag === "Enqueue") {
+      const intent = trace.intents.get(tree)!
+      held.get(boundary!)!.push(intent)
+      locals.set(intent, local)
+    } else if (tree._tag === "Boundary") {
+      held.set(tree, [])
+      states.set(tree, { count: 0 })
+      around.set(tree, boundary)
+      for (const child of tree.inside) place(child, tree, local)
+    } else if (tree._tag !== "Yield") {
+      for (const child of tree.inside) place(child, boundary, tree._tag === "Local" ? [tree.policy, ...local] : local)
+    }
+  }
+  place(root, undefined, [])
+  const narrow = (boundary: Tree & { _tag: "Boundary" }, intents: ReadonlyArray<Intent.Any>, own: boolean) => {
+    const localStates = new Map<string, { count: number }>()
+    return inOrder(intents).filter((intent) => {
+      const local = own && locals.has(intent) ? locals.get(intent)! : []
+      if (own) locals.delete(intent)
+      const pass = local.every((name) => {
+        if (!localStates.has(name)) localStates.set(name, { count: 0 })
+        return passes(name, localStates.get(name)!, intent)
+      }) && passes(boundary.policy, states.get(boundary)!, intent)
+      if (!pass) decided.set(intent, "Dropped")
+      return pass
+    })
+  }
+  for (const tree of trace.ends) {
+    const boundary = tree as Tree & { _tag: "Boundary" }
+    const intents = held.get(boundary)!
+    if (boundary.end !== "succeed") {
+      for (const intent of intents) decided.set(intent, "Discarded")
+      continue
+    }
+    let left = narrow(boundary, intents, true)
+    let parent = around.get(boundary) as (Tree & { _tag: "Boundary" }) | undefined
+    while (parent !== undefined && left.length > 0) {
+      if (parent.nested === "capture") {
+        held.get(parent)!.push(...left)
+        left = []
+      } else {
+        left = narrow(parent, left, false)
+      }
+      parent = around.get(parent) as (Tree & { _tag: "Boundary" }) | undefined
+    }
+    for (const intent of left) decided.set(intent, "Dispatched")
+  }
+  return decided
+}
+
+describe("the model", () => {
+  it.effect.prop(
+    "decides as the real thing does",
+    [Boundary],
+    ([root]) =>
+      Effect.gen(function*() {
+        const { calls, layer } = shop()
+        const trace: Trace = { intents: new Map(), order: [], ends: [] }
+        yield* Effect.provide(run(root, trace), layer)
+        const expected = model(root, trace)
+        assert.strictEqual(expected.size, trace.order.length, "the model decides each intent")
+        for (const intent of trace.order) {
+          assert.strictEqual(Decision.of(intent)?._tag, expected.get(intent), intent.toString())
+        }
+        const performed = trace.order.filter((intent) => Decision.of(intent)?._tag === "Dispatched")
+        assert.strictEqual(calls.length, performed.length)
+      }),
+    { arbitrary: { runs: 1000, size: 60 }, timeout: 60_000 }
+  )
+
+  it.effect.prop(
+    "an interruption at any moment releases all of a unit of work or none",
+    { yields: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 40 })), concurrency: Schema.Literals([1, 3]) },
+    ({ concurrency, yields }) =>
+      Effect.gen(function*() {
+        const { calls, layer } = shop({ dispatcher: slowly(concurrency) })
+        const intents: Array<Intent.Any> = []
+        const unit = SideEffects.boundary(
+          Effect.forEach(["1", "2", "3", "4", "5"], (id) =>
+            Effect.tap(mail(id), (intent) => {
+              intents.push(intent)
+              return Effect.yieldNow
+            })),
+          { policy: Policy.make({ name: "slow", decide: () => Effect.as(Effect.yieldNow, Policy.allow) }) }
+        )
+        const fiber = yield* Effect.forkChild(Effect.provide(unit, layer), { startImmediately: true })
+        for (let i = 0; i < yields; i++) yield* Effect.yieldNow
+        yield* Fiber.interrupt(fiber)
+        const tags = new Set(intents.map((intent) => Decision.of(intent)?._tag))
+        if (tags.has("Dispatched")) {
+          assert.deepStrictEqual([tags.size, intents.length, calls.length], [1, 5, 5])
+        } else {
+          assert.deepStrictEqual([[...tags].filter((tag) => tag !== "Discarded"), calls.length], [[], 0])
+        }
+        ;(tags.has("Dispatched") ? outcomes.released : outcomes.discarded).add(yields)
+      }),
+    { arbitrary: { runs: 300 }, timeout: 60_000 }
+  )
+
+  it("the test before has met both outcomes", () => {
+    assert.isAbove(outcomes.released.size, 3)
+    assert.isAbove(outcomes.discarded.size, 3)
+  })
+})
+
+const outcomes = { released: new Set<number>(), discarded: new Set<number>() }
+
+/** Gives an interruption every chance to come between two side effects. */
+const slowly = (concurrency: number) =>
+  Dispatcher.make({
+    name: "slowly",
+    performs: true,
+    dispatch: (intents, perform) =>
+      Effect.forEach(intents, (intent) => Effect.andThen(Effect.yieldNow, perform(intent)), { concurrency })
+  })
