@@ -26,7 +26,7 @@ const { positionals, values: { quick, strict } } = parseArgs({
   options: { quick: { type: "boolean", default: false }, strict: { type: "boolean", default: false } }
 })
 
-const effort: Effort = quick ? { rounds: 7, time: 10 } : { rounds: 25, time: 50 }
+const effort: Effort = quick ? { rounds: 15, time: 15, heavyRounds: 6 } : { rounds: 61, time: 40, heavyRounds: 25 }
 
 const sections: Readonly<Record<string, () => void | Promise<void>>> = {
   intents: () => perIntent(effort),

@@ -9,8 +9,8 @@
  * This file runs the same program with your environment and with several settings. Try
  * `SIDE_EFFECTS_MODE=drop node examples/kill-switch.ts`.
  */
-import { SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
 import { Cause, ConfigProvider, Console, Effect, Layer, Logger, Schema } from "effect"
+import { SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
 
 class SendInvoice extends SideEffect.make("billing:mail:send-invoice", {
   description: "Email a customer the invoice of the month.",

@@ -4,8 +4,8 @@
  * A function that is a unit of work by itself keeps its boundary when a larger unit of work calls it. When it succeeds,
  * what it wished for is handed to the boundary around it; when it fails, only its own wishes are gone.
  */
-import { type Boundary, Decision, SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
 import { Console, Effect, Layer, Schema } from "effect"
+import { type Boundary, Decision, SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
 
 class SendReceipt extends SideEffect.make("shop:mail:send-receipt", {
   description: "Email the customer a receipt.",

@@ -4,8 +4,8 @@
  * They come from three places: a layer (the deployment), a boundary (the unit of work) and `withPolicy` (a piece of
  * code). They can only narrow: an intent leaves when all of them let it pass, and the order never changes.
  */
-import { Decision, type Intent, Policy, SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
 import { Console, Effect, Layer, Schema } from "effect"
+import { Decision, type Intent, Policy, SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
 
 class SendMail extends SideEffect.make("crm:mail:send", {
   description: "Email a customer.",

@@ -1,6 +1,6 @@
 /** The smallest whole program: what can happen outside, who wishes for it, who performs it, and when it leaves. */
-import { SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
 import { Console, Effect, Layer, Schema } from "effect"
+import { SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
 
 // A side effect has a name, a description and a payload. It does nothing by itself.
 class SendWelcome extends SideEffect.make("accounts:mail:send-welcome", {

@@ -80,7 +80,7 @@ export interface Report {
  * @category errors
  * @since 0.1.0
  */
-export class BoundaryClosed extends Data.TaggedError("BoundaryClosed")<{
+export class BoundaryClosed extends /*#__PURE__*/ Data.TaggedError("BoundaryClosed")<{
   readonly boundary: string | undefined
   readonly intent: Intent.Any | undefined
   readonly message: string
@@ -92,7 +92,7 @@ export class BoundaryClosed extends Data.TaggedError("BoundaryClosed")<{
  * @category errors
  * @since 0.1.0
  */
-export class NoBoundary extends Data.TaggedError("NoBoundary")<{ readonly intent: Intent.Any }> {
+export class NoBoundary extends /*#__PURE__*/ Data.TaggedError("NoBoundary")<{ readonly intent: Intent.Any }> {
   override get message(): string {
     return `Side effect "${this.intent.name}" was enqueued outside a boundary, and the layer says ` +
       "outsideBoundary: \"reject\". Wrap the unit of work in SideEffects.boundary."
@@ -105,7 +105,7 @@ export class NoBoundary extends Data.TaggedError("NoBoundary")<{ readonly intent
  * @category errors
  * @since 0.1.0
  */
-export class InvalidPayload extends Data.TaggedError("InvalidPayload")<{
+export class InvalidPayload extends /*#__PURE__*/ Data.TaggedError("InvalidPayload")<{
   readonly sideEffect: string
   readonly problem: string
 }> {
@@ -126,24 +126,25 @@ export interface Root {
   /** Validates what is enqueued; throws a defect. */
   readonly admit: (sideEffect: SideEffect.Any, payload: unknown) => unknown
   /** Asked before all policies, where a layer has an opinion of its own. */
-  readonly onEnqueue: ((intent: Intent.Any) => Effect.Effect<void> | void) | undefined
+  readonly onEnqueue: ((intent: Intent.Any) => Effect.Effect<void>) | undefined
   /** Throws when a policy looks for something that the layer does not know. */
   readonly checkPolicy: ((policy: Policy.Policy) => void) | undefined
   /** Performs or hands on; everything has its decision, or is pending in the background, when it is done. */
-  readonly dispatch: (intents: ReadonlyArray<IntentImpl>) => Effect.Effect<void>
+  readonly dispatch: (intents: ReadonlyArray<Intent.Any>) => Effect.Effect<void>
   readonly drain: Effect.Effect<void>
   readonly observer: Decision.Observer | undefined
   seq: number
 }
 
+/** A policy, and what it remembers in one boundary. */
 interface Asked {
   readonly policy: Policy.Policy
   readonly state: unknown
 }
 
 type Entries = Array<IntentImpl | Entries>
-
-const none: ReadonlyArray<never> = []
+type Closing<E = never> = Effect.Effect<void, E> | undefined
+type Outcome = Report["outcome"]
 
 /**
  * The life of one boundary.
@@ -154,14 +155,12 @@ export class BoundaryState {
   readonly root: Root
   readonly parent: BoundaryState | undefined
   readonly options: Options
-  /** Own intents, and for each boundary inside that handed over, its entries: in order unless fibers ran side by side. */
+  /** Own intents, and the entries of each boundary inside that handed over: in order unless fibers ran side by side. */
   entries: Entries = []
-  nested = false
+  closed: Outcome | undefined = undefined
+  /** Whether an own intent remembers a policy. */
   local = false
-  closed: "released" | "captured" | "discarded" | undefined = undefined
-  private asked: Asked | undefined = undefined
-  private askedLocal: Map<Policy.Policy, Asked> | undefined = undefined
-  private askedLayer: Asked | undefined = undefined
+  private asked: Map<unknown, Asked> | undefined = undefined
 
   constructor(root: Root, parent: BoundaryState | undefined, options: Options) {
     this.root = root
@@ -174,38 +173,28 @@ export class BoundaryState {
     return this.options.name === undefined ? "its boundary" : `boundary "${this.options.name}"`
   }
 
-  // Policies with a state start fresh in each boundary: their states live here.
-
-  ofBoundary(): Asked | undefined {
-    const policy = this.options.policy
-    return policy === undefined ? undefined : this.asked ??= { policy, state: policy.state?.() }
+  get outermost(): BoundaryState {
+    let outermost: BoundaryState = this
+    while (outermost.parent !== undefined) outermost = outermost.parent
+    return outermost
   }
 
-  ofLocal(policy: Policy.Policy): Asked {
-    const all = this.askedLocal ??= new Map()
-    let asked = all.get(policy)
-    if (asked === undefined) {
-      asked = { policy, state: policy.state?.() }
-      all.set(policy, asked)
-    }
+  /** The policy with its state in this boundary. The same policy may stand in it more than once, as what `as` says. */
+  ask(policy: Policy.Policy, as: unknown): Asked {
+    const all = this.asked ??= new Map()
+    let asked = all.get(as)
+    if (asked === undefined) all.set(as, asked = { policy, state: policy.state?.() })
     return asked
   }
 
-  ofLayer(): Asked | undefined {
-    let outermost: BoundaryState = this
-    while (outermost.parent !== undefined) outermost = outermost.parent
-    const policy = this.root.policy
-    return policy === undefined ? undefined : outermost.askedLayer ??= { policy, state: policy.state?.() }
-  }
-
   push(intent: IntentImpl): void {
-    if (intent.local !== undefined) this.local = true
+    this.local ||= intent.local !== undefined
     this.entries.push(intent)
   }
 
   /** All intents, in the order of enqueueing. */
   all(): ReadonlyArray<IntentImpl> {
-    return this.nested ? flatten(this.entries) : this.entries as Array<IntentImpl>
+    return flatten(this.entries)
   }
 
   /** Those that were enqueued here. */
@@ -218,7 +207,7 @@ export class BoundaryState {
     return flatten(this.entries.filter((entry) => Array.isArray(entry)))
   }
 
-  close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void, DispatchError> | undefined {
+  close(exit: Exit.Exit<unknown, unknown>): Closing<DispatchError> {
     let release: boolean
     try {
       release = this.options.releaseWhen === undefined ? exit._tag === "Success" : this.options.releaseWhen(exit)
@@ -229,203 +218,116 @@ export class BoundaryState {
     return release ? this.release(exit) : this.discard(exit, describe.exit(exit))
   }
 
-  discard(exit: Exit.Exit<unknown, unknown>, reason: string): Effect.Effect<void> | undefined {
+  discard(exit: Exit.Exit<unknown, unknown>, reason: string): Closing {
     const intents = this.all()
     const cause = exit._tag === "Failure" ? exit.cause : undefined
-    for (const intent of intents) {
-      Decision.settle(this.root.observer, { _tag: "Discarded", intent: intent as any, by: this.label, reason, cause })
+    for (const intent of intents as ReadonlyArray<any>) {
+      Decision.settle(this.root.observer, { _tag: "Discarded", intent, by: this.label, reason, cause })
     }
     return this.end("discarded", exit, intents)
   }
 
-  release(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void, DispatchError> | undefined {
-    // From here on nothing can be enqueued, and nothing can interrupt.
+  release(exit: Exit.Exit<unknown, unknown>): Closing<DispatchError> {
+    // From here on nothing can be enqueued, and nothing interrupts.
     this.closed = "released"
-    if (this.entries.length === 0) return this.end("released", exit, none)
-    const own = this.ofBoundary()
-    if (!this.local && own?.policy.decide === undefined) return this.handOver(exit, this.entries)
-    const perLocal = new Map<ReadonlyArray<unknown> | undefined, ReadonlyArray<Asked>>()
-    return chain(
-      narrow(this.root, this.all(), (intent) => {
-        // What a boundary inside handed over has answered to its local policies there.
-        const local = intent.owner === this ? intent.local as ReadonlyArray<Policy.Policy> | undefined : undefined
-        let asked = perLocal.get(local)
-        if (asked === undefined) {
-          asked = [...(local ?? none).map((policy) => this.ofLocal(policy)), ...(own === undefined ? none : [own])]
-          perLocal.set(local, asked)
-        }
-        return asked
-      }),
-      (left) => this.handOver(exit, left as Entries)
-    )
-  }
-
-  private handOver(exit: Exit.Exit<unknown, unknown>, left: Entries): Effect.Effect<void, DispatchError> | undefined {
-    if (this.parent === undefined) return this.leave(exit, left)
-    if (left.length === 0) return this.end("released", exit, this.all())
-    if (this.parent.options.nested === undefined || this.parent.options.nested === "capture") {
-      return this.parent.closed === undefined
-        ? (this.parent.capture(left), this.end("captured", exit, undefined))
-        : this.orphaned(exit)
-    }
-    return chain(this.passThrough(this.parent, flatten(left)), (through) =>
-      through === undefined
-        ? this.orphaned(exit)
-        : through.length === 0
-        ? this.end("captured", exit, undefined)
-        : this.leave(exit, through as Entries))
-  }
-
-  private capture(entries: Entries): void {
-    this.nested = true
-    this.entries.push(entries)
-  }
-
-  /** Asks this boundary and all around it what may leave before them; captures the rest. */
-  private passThrough(
-    around: BoundaryState | undefined,
-    intents: ReadonlyArray<IntentImpl>
-  ): Result<ReadonlyArray<IntentImpl> | undefined> {
-    if (around === undefined || intents.length === 0) return intents
-    if (around.closed !== undefined) return undefined
-    const nested = around.options.nested
-    let through: ReadonlyArray<IntentImpl> = none
-    if (nested === "release") {
-      through = intents
-    } else if (typeof nested === "function") {
-      let chosen: ReadonlySet<unknown>
-      try {
-        chosen = new Set<unknown>(nested(intents as ReadonlyArray<any>))
-      } catch (defect) {
-        around.capture(intents as Entries)
-        const message = `nested of ${around.label} died. What the boundary inside handed over waits for it.`
-        return Effect.as(Effect.logError(message, Cause.die(defect)), none)
+    const { parent, root } = this
+    if (this.entries.length === 0) return this.end("released", exit, [])
+    if (!this.local && this.options.policy?.decide === undefined) {
+      // The short ways, where nobody has to be asked.
+      if (parent !== undefined && parent.closed === undefined && isCapturing(parent)) {
+        parent.entries.push(this.entries)
+        return this.end("captured", exit)
       }
-      through = intents.filter((intent) => chosen.has(intent))
-      const rest = intents.filter((intent) => !chosen.has(intent))
-      if (rest.length > 0) around.capture(rest as Entries)
-    } else {
-      around.capture(intents as Entries)
+      if (parent === undefined && root.policy?.decide === undefined) {
+        const intents = this.all()
+        return Effect.flatMap(root.dispatch(intents as any), () => this.conclude("released", exit, intents))
+      }
     }
-    const own = around.ofBoundary()
-    const asked = own === undefined ? none : [own]
-    return chain(narrow(this.root, through, () => asked), (left) => this.passThrough(around.parent, left))
+    return releaseAsking(this, exit)
   }
 
   /** The parent ended first. Its fate is decided, so what this boundary holds can neither join nor overtake it. */
-  private orphaned(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void, DispatchError> {
-    const parent = this.parent!
-    const reason = `succeeded only after ${parent.label} around it had ended`
-    const first = this.all().find((intent) => intent.decision === undefined) as Intent.Any | undefined
+  orphaned(exit: Exit.Exit<unknown, unknown>, around: BoundaryState): Effect.Effect<never> {
+    const reason = `succeeded only after ${around.label} around it had ended`
+    const intent = this.all().find((intent) => intent.decision === undefined) as Intent.Any | undefined
+    const message = `A boundary with side effect "${intent?.name}" ${reason}, so its side effects are discarded. A ` +
+      "fiber has outlived the unit of work it was forked in: wait for it there, or fork it outside."
     return Effect.andThen(
       this.discard(exit, reason) ?? Effect.void,
-      Effect.die(
-        new BoundaryClosed({
-          boundary: parent.options.name,
-          intent: first,
-          message: `A boundary with side effect "${first?.name}" ${reason}, so its side effects are discarded. A fiber ` +
-            "has outlived the unit of work it was forked in: wait for it there, or fork it outside."
-        })
-      )
-    )
-  }
-
-  /** Nothing is around any more: the layer's policy, then the dispatcher. */
-  private leave(exit: Exit.Exit<unknown, unknown>, entries: Entries): Effect.Effect<void, DispatchError> | undefined {
-    const layer = this.ofLayer()
-    const intents = entries === this.entries ? this.all() : entries as ReadonlyArray<IntentImpl>
-    const asked = layer === undefined ? none : [layer]
-    return chain(
-      layer?.policy.decide === undefined ? intents : narrow(this.root, intents, () => asked),
-      (left) =>
-        left.length === 0
-          ? this.conclude(exit)
-          : Effect.flatMap(this.root.dispatch(left), () => this.conclude(exit) ?? Effect.void)
+      Effect.die(new BoundaryClosed({ boundary: around.options.name, intent, message }))
     )
   }
 
   /** Says what failed: to the log, to the caller, or as a defect. */
-  private conclude(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void, DispatchError> | undefined {
-    const intents = this.all()
-    const failed = intents.filter(({ decision, detached }) =>
-      !detached && (decision as Decision.Decision | undefined)?._tag === "Failed"
-    )
-    const ending = this.end("released", exit, intents)
-    if (failed.length === 0) return ending
-    const decisions = failed.map((intent) => intent.decision as Decision.Failed)
-    let outcome: Effect.Effect<void, DispatchError>
-    if (this.options.abortOnError === true || this.root.onDispatchError === "die") {
-      const error = new DispatchError({
-        boundary: this.options.name,
-        failures: decisions.map(({ cause, intent }) => ({ intent, cause })),
-        dispatched: intents.filter((intent) => (intent.decision as Decision.Decision)?._tag === "Dispatched").length
-      })
-      outcome = this.options.abortOnError === true ? Effect.fail(error) : Effect.die(error)
-    } else {
-      outcome = Effect.forEach(decisions, Decision.logFailure, { discard: true })
+  conclude(
+    outcome: Outcome,
+    exit: Exit.Exit<unknown, unknown>,
+    intents: ReadonlyArray<IntentImpl>
+  ): Effect.Effect<void, DispatchError> {
+    const failures: Array<Decision.Failed> = []
+    let dispatched = 0
+    for (const intent of intents) {
+      const decision = intent.decision as Decision.Decision | undefined
+      if (decision?._tag === "Dispatched") dispatched++
+      else if (decision?._tag === "Failed" && !intent.detached) failures.push(decision)
     }
-    return ending === undefined ? outcome : Effect.andThen(ending, outcome)
+    const ending = this.end(outcome, exit, intents) ?? Effect.void
+    if (failures.length === 0) return ending
+    const { abortOnError, name } = this.options
+    const error = () => new DispatchError({ boundary: name, failures, dispatched })
+    return Effect.andThen(
+      ending,
+      abortOnError === true
+        ? Effect.suspend(() => Effect.fail(error()))
+        : this.root.onDispatchError === "die"
+        ? Effect.suspend(() => Effect.die(error()))
+        : Effect.forEach(failures, Decision.logFailure, { discard: true })
+    )
   }
 
-  private end(
-    outcome: Report["outcome"],
-    exit: Exit.Exit<unknown, unknown>,
-    intents: ReadonlyArray<IntentImpl> | undefined
-  ): Effect.Effect<void> | undefined {
+  private end(outcome: Outcome, exit: Exit.Exit<unknown, unknown>, intents?: ReadonlyArray<IntentImpl>): Closing {
+    const { name, onClose } = this.options
     this.closed = outcome
-    const all = this.options.onClose === undefined ? none : intents ?? this.all()
-    const report = this.options.onClose === undefined
-      ? undefined
-      : new ReportImpl(this.options.name, outcome, exit, all as ReadonlyArray<any>)
+    const report = onClose === undefined ? undefined : makeReport(name, outcome, exit, intents ?? this.all())
     this.entries = []
-    this.nested = false
-    if (report === undefined) return undefined
-    return Effect.catchCause(
-      Effect.suspend(() => this.options.onClose!(report)),
-      (cause) =>
-        Effect.logError(`onClose of ${this.label} died. The boundary was ${outcome} all the same.`, cause)
+    return report && Effect.catchCause(
+      Effect.suspend(() => onClose!(report)),
+      (cause) => Effect.logError(`onClose of ${this.label} died. The boundary was ${outcome} all the same.`, cause)
     ) as Effect.Effect<void>
   }
 }
 
-class ReportImpl implements Report {
-  readonly name: string | undefined
-  readonly outcome: Report["outcome"]
-  readonly exit: Exit.Exit<unknown, unknown>
-  readonly intents: ReadonlyArray<Intent.Any>
-  constructor(
-    name: string | undefined,
-    outcome: Report["outcome"],
-    exit: Exit.Exit<unknown, unknown>,
-    intents: ReadonlyArray<Intent.Any>
-  ) {
-    this.name = name
-    this.outcome = outcome
-    this.exit = exit
-    this.intents = intents
-  }
-  get decisions(): ReadonlyArray<Decision.Decision> {
-    return this.intents.map(Decision.of).filter((decision) => decision !== undefined)
-  }
-  get pending(): ReadonlyArray<Intent.Any> {
-    return this.intents.filter((intent) => Decision.of(intent) === undefined)
+const makeReport = (
+  name: string | undefined,
+  outcome: Outcome,
+  exit: Exit.Exit<unknown, unknown>,
+  impls: ReadonlyArray<IntentImpl>
+): Report => {
+  const intents = impls as ReadonlyArray<any> as ReadonlyArray<Intent.Any>
+  return {
+    name,
+    outcome,
+    exit,
+    intents,
+    get decisions() {
+      return intents.flatMap((intent) => Decision.of(intent) ?? [])
+    },
+    get pending() {
+      return intents.filter((intent) => Decision.of(intent) === undefined)
+    }
   }
 }
 
 /** Iterative: a thousand boundaries inside each other are a thousand levels of arrays. */
 const flatten = (entries: Entries): ReadonlyArray<IntentImpl> => {
+  if (!entries.some((entry) => Array.isArray(entry))) return entries as Array<IntentImpl>
   const intents: Array<IntentImpl> = []
-  const stack: Array<{ readonly entries: Entries; next: number }> = [{ entries, next: 0 }]
+  const rest: Entries = [entries]
   let ordered = true
-  while (stack.length > 0) {
-    const top = stack[stack.length - 1]!
-    if (top.next === top.entries.length) {
-      stack.pop()
-      continue
-    }
-    const entry = top.entries[top.next++]!
+  while (rest.length > 0) {
+    const entry = rest.pop()!
     if (Array.isArray(entry)) {
-      stack.push({ entries: entry, next: 0 })
+      for (let i = entry.length - 1; i >= 0; i--) rest.push(entry[i]!)
     } else {
       ordered &&= intents.length === 0 || intents[intents.length - 1]!.seq < entry.seq
       intents.push(entry)
@@ -435,92 +337,97 @@ const flatten = (entries: Entries): ReadonlyArray<IntentImpl> => {
   return ordered ? intents : intents.sort((a, b) => a.seq - b.seq)
 }
 
-type Result<A> = A | Effect.Effect<A>
+const isCapturing = ({ options: { nested } }: BoundaryState): boolean => nested === undefined || nested === "capture"
 
-/** Continues at once where there is nothing to wait for. */
-const chain = <A, B>(self: Result<A>, next: (a: A) => B): B | Effect.Effect<any> =>
-  Effect.isEffect(self) ? Effect.flatMap(self as Effect.Effect<A>, (a) => lift(next(a))) : next(self as A)
-
-const lift = (result: unknown): Effect.Effect<any> =>
-  Effect.isEffect(result) ? result as Effect.Effect<any> : Effect.succeed(result)
-
-interface Died {
-  readonly _tag: "Died"
-  readonly cause: Cause.Cause<unknown>
+/** Those that a boundary lets pass before it has ended itself. */
+const passing = (
+  around: BoundaryState,
+  intents: ReadonlyArray<IntentImpl>
+): Effect.Effect<ReadonlySet<unknown>> => {
+  const { nested } = around.options
+  return Effect.catchCause(
+    Effect.sync(() =>
+      new Set<unknown>(
+        typeof nested === "function" ? nested(intents as ReadonlyArray<any>) : []
+      )
+    ),
+    (cause) =>
+      Effect.as(
+        Effect.logError(`nested of ${around.label} died. What the boundary inside handed over waits for it.`, cause),
+        new Set<unknown>()
+      )
+  )
 }
 
-const died = (policy: Policy.Policy, intent: Intent.Any, cause: unknown): Died => ({
-  _tag: "Died",
-  cause: Cause.die(new Policy.PolicyDefect({ intent, policy: policy.name, cause }))
+/** All policies inside out, and all boundaries around, have to let an intent pass. */
+const releaseAsking = /*#__PURE__*/ Effect.fnUntraced(function*(
+  self: BoundaryState,
+  exit: Exit.Exit<unknown, unknown>
+): Effect.fn.Return<void, DispatchError> {
+  const { options: { policy }, root } = self
+  const own = policy === undefined ? [] : [self.ask(policy, "own")]
+  const intents = self.all()
+  // What a boundary inside handed over has answered to its local policies there.
+  let left = yield* narrow(root, intents, (intent) =>
+    intent.owner === self && intent.local !== undefined
+      ? [...(intent.local as ReadonlyArray<Policy.Policy>).map((policy) => self.ask(policy, policy)), ...own]
+      : own)
+  let outcome: Outcome = "released"
+  for (let around = self.parent; around !== undefined && left.length > 0; around = around.parent) {
+    if (around.closed !== undefined) return yield* self.orphaned(exit, around)
+    if (around.options.nested !== "release") {
+      const through = yield* passing(around, left)
+      const rest = left.filter((intent) => !through.has(intent))
+      if (rest.length > 0) {
+        around.entries.push(rest)
+        outcome = "captured"
+      }
+      left = left.filter((intent) => through.has(intent))
+    }
+    if (around.options.policy !== undefined) {
+      const asked = [around.ask(around.options.policy, "own")]
+      left = yield* narrow(root, left, () => asked)
+    }
+  }
+  if (root.policy !== undefined && left.length > 0) {
+    const asked = [self.outermost.ask(root.policy, "layer")]
+    left = yield* narrow(root, left, () => asked)
+  }
+  if (left.length > 0) yield* root.dispatch(left as ReadonlyArray<any>)
+  return yield* self.conclude(outcome, exit, intents)
 })
 
-/** The first answer that keeps the intent in, or `Policy.allow`. */
-const ask = (
-  asked: ReadonlyArray<Asked>,
-  from: number,
-  intent: Intent.Any
-): Result<readonly [Policy.Verdict | Died, Policy.Policy | undefined]> => {
-  for (let i = from; i < asked.length; i++) {
-    const { policy, state } = asked[i]!
-    if (policy.decide === undefined) continue
-    let answer: Effect.Effect<Policy.Verdict> | Policy.Verdict | Died
-    try {
-      answer = policy.decide(intent, state)
-    } catch (defect) {
-      answer = died(policy, intent, defect)
-    }
-    if (answer === Policy.allow) continue
-    if (Effect.isEffect(answer)) {
-      return Effect.flatMap(
-        Effect.catchCause(answer, (cause) => Effect.succeed(died(policy, intent, Cause.squash(cause)))),
-        (verdict): Effect.Effect<any> =>
-          verdict._tag === "Allow" ? lift(ask(asked, i + 1, intent)) : Effect.succeed([verdict, policy])
-      )
-    }
-    if (answer._tag !== "Allow") return [answer, policy]
-  }
-  return passed
-}
-
-const passed = [Policy.allow, undefined] as const
-
 /** Asks the policies about one intent after the other and settles those that are kept in. */
-const narrow = (
-  root: Root,
+const narrow = /*#__PURE__*/ Effect.fnUntraced(function*(
+  { observer }: Root,
   intents: ReadonlyArray<IntentImpl>,
   askedFor: (intent: IntentImpl) => ReadonlyArray<Asked>
-): Result<ReadonlyArray<IntentImpl>> => {
+): Effect.fn.Return<ReadonlyArray<IntentImpl>> {
   const left: Array<IntentImpl> = []
-  const note = (impl: IntentImpl, [verdict, policy]: readonly [Policy.Verdict | Died, Policy.Policy | undefined]) => {
+  next: for (const impl of intents) {
+    // A boundary inside may have settled it already.
+    if (impl.decision !== undefined) continue
     const intent = impl as unknown as Intent.Any
-    const by = `policy ${policy?.name}`
-    switch (verdict._tag) {
-      case "Allow":
-        left.push(impl)
-        return
-      case "Drop":
-        return Decision.settle(root.observer, { _tag: "Dropped", intent, by, reason: verdict.reason })
-      case "Duplicate":
-        return Decision.settle(root.observer, { _tag: "Deduplicated", intent, by, of: verdict.of })
-      case "Died":
-        return Decision.settle(root.observer, { _tag: "Failed", intent, by, attempts: 0, cause: verdict.cause })
+    for (const { policy: { decide, name }, state } of askedFor(impl)) {
+      if (decide === undefined) continue
+      const exit = yield* Effect.exit(Effect.suspend(() => Policy.toEffect(decide(intent, state))))
+      if (exit._tag === "Success" && exit.value._tag === "Allow") continue
+      Decision.settle(observer, decisionOf(intent, name, exit))
+      continue next
     }
+    left.push(impl)
   }
-  const from = (start: number): Result<ReadonlyArray<IntentImpl>> => {
-    for (let i = start; i < intents.length; i++) {
-      const intent = intents[i]!
-      // A boundary inside may have settled it already.
-      if (intent.decision !== undefined) continue
-      const answer = ask(askedFor(intent), 0, intent as unknown as Intent.Any)
-      if (Effect.isEffect(answer)) {
-        return Effect.flatMap(answer, (verdict) => {
-          note(intent, verdict)
-          return lift(from(i + 1))
-        })
-      }
-      note(intent, answer)
-    }
-    return left
+  return left
+})
+
+const decisionOf = (intent: Intent.Any, policy: string, exit: Exit.Exit<Policy.Verdict>): Decision.Decision => {
+  const by = `policy ${policy}`
+  if (exit._tag === "Failure") {
+    const defect = new Policy.PolicyDefect({ intent, policy, cause: Cause.squash(exit.cause) })
+    return { _tag: "Failed", intent, by, attempts: 0, cause: Cause.die(defect) }
   }
-  return from(0)
+  const verdict = exit.value
+  return verdict._tag === "Duplicate"
+    ? { _tag: "Deduplicated", intent, by, of: verdict.of }
+    : { _tag: "Dropped", intent, by, reason: verdict._tag === "Drop" ? verdict.reason : "" }
 }

@@ -61,10 +61,9 @@ export interface Dispatcher<out Performs extends boolean = boolean, out E = neve
  * **Details**
  *
  * - `names`: of the side effects of the group.
- * - `perform` makes all attempts of all intents, one intent after the other, and waits between attempts. `by` is the name
- *   of the dispatcher.
- * - `begin` prepares an intent for `attempt`, which runs the handler once. It ends with the pause until the next attempt,
- *   or with `undefined` when the intent has its decision. Neither it nor `perform` ever fails.
+ * - `perform` runs the handlers of the intents, one after the other, with all their attempts; `by` is the name of the
+ *   dispatcher. It never fails. `wait` lets the time until the next attempt pass; when it returns `false`, the intent is
+ *   left without a decision. By default it sleeps.
  * - `settle` records the decision on an intent; the first one counts.
  *
  * @category models
@@ -72,22 +71,12 @@ export interface Dispatcher<out Performs extends boolean = boolean, out E = neve
  */
 export interface Port {
   readonly names: ReadonlySet<string>
-  readonly begin: (intent: Intent.Any, by: string) => Run
-  readonly attempt: (run: Run) => Effect.Effect<Duration.Duration | undefined>
-  readonly perform: (intents: ReadonlyArray<Intent.Any>, by: string) => Effect.Effect<void>
+  readonly perform: (
+    intents: ReadonlyArray<Intent.Any>,
+    by: string,
+    wait?: (pause: Duration.Duration, snoozed: boolean) => Effect.Effect<boolean>
+  ) => Effect.Effect<void>
   readonly settle: (decision: Decision.Decision) => void
-}
-
-/**
- * An intent on its way through its attempts.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Run {
-  readonly intent: Intent.Any
-  readonly by: string
-  readonly attempts: number
 }
 
 /**
@@ -107,8 +96,8 @@ export interface Opened {
   readonly drain: Effect.Effect<void>
 }
 
-const IntentSchema = Schema.declare(Intent.isIntent, { identifier: "Intent" })
-const CauseSchema = Schema.declare((u): u is Cause.Cause<unknown> => Cause.isCause(u), { identifier: "Cause" })
+const IntentSchema = /*#__PURE__*/ Schema.declare(Intent.isIntent, { identifier: "Intent" })
+const CauseSchema = /*#__PURE__*/ Schema.declare((u): u is Cause.Cause<unknown> => Cause.isCause(u), { identifier: "Cause" })
 
 /**
  * Side effects that were to be performed and failed. `failures` lists each failed intent with its cause, `dispatched`
@@ -117,7 +106,7 @@ const CauseSchema = Schema.declare((u): u is Cause.Cause<unknown> => Cause.isCau
  * @category errors
  * @since 0.1.0
  */
-export class DispatchError extends Schema.TaggedError<DispatchError>()("DispatchError", {
+export class DispatchError extends /*#__PURE__*/ Schema.TaggedError<DispatchError>()("DispatchError", {
   boundary: Schema.UndefinedOr(Schema.String),
   failures: Schema.Array(Schema.Struct({ intent: IntentSchema, cause: CauseSchema })),
   dispatched: Schema.Number
@@ -225,7 +214,7 @@ const onTime = (perform: (intent: Intent.Any) => Effect.Effect<void>, start: num
 
 // Set in the fibers of a background dispatcher: what their handlers enqueue must not wait for a place that only they
 // can free.
-const InBackground = Context.Reference<boolean>("effect-side-effects/Dispatcher/InBackground", {
+const InBackground = /*#__PURE__*/ Context.Reference<boolean>("effect-side-effects/Dispatcher/InBackground", {
   defaultValue: () => false
 })
 
@@ -288,12 +277,13 @@ export const background = (options?: {
       )
 
       const perform = (intent: Intent.Any): Effect.Effect<void> => {
-        const run = port.begin(intent, "background")
-        const attempt = slots.withPermits(1)(port.attempt(run))
-        const step: Effect.Effect<void> = Effect.flatMap(
-          attempt,
-          (pause) => pause === undefined ? Effect.void : Effect.flatMap(Effect.sleep(pause), () => step)
-        )
+        const step = slots.withPermits(1)(port.perform([intent], "background", (pause) =>
+          // Whoever waits gives way.
+          slots.release(1).pipe(
+            Effect.andThen(Effect.sleep(pause)),
+            Effect.andThen(slots.take(1)),
+            Effect.as(true)
+          )))
         const all = intent.delay === undefined ? step : Effect.delay(step, intent.delay)
         return Effect.flatMap(all, () => {
           const decision = Decision.of(intent)

@@ -29,7 +29,7 @@ import * as Recorder from "./Recorder.ts"
 import type * as SideEffect from "./SideEffect.ts"
 import type * as SideEffectGroup from "./SideEffectGroup.ts"
 
-const formatIssue = SchemaIssue.makeFormatterDefault()
+const formatIssue = /*#__PURE__*/ SchemaIssue.makeFormatterDefault()
 
 const invalid = (sideEffect: SideEffect.Any, error: unknown): InvalidPayload => {
   const issue = error instanceof Error ? error.cause : undefined
@@ -121,7 +121,7 @@ export const LiveLayer = <S extends SideEffect.Any, Performs extends boolean = t
 ): Layer.Layer<SideEffects<S["_tag"]>, E, LiveServices<S, Performs, R>> =>
   Layer.effect(SideEffects, makeLive(group, options as LiveOptions<boolean, E, R> | undefined)) as any
 
-const makeLive = Effect.fnUntraced(function*<E, R>(
+const makeLive = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
   group: SideEffectGroup.Any,
   options: LiveOptions<boolean, E, R> | undefined
 ) {
@@ -155,7 +155,7 @@ const makeLive = Effect.fnUntraced(function*<E, R>(
   const port: Dispatcher.Port = {
     names,
     settle: (decision) => Decision.settle(undefined, decision),
-    ...Performer.make(root, handlers, undefined)
+    perform: Performer.make(root, handlers, undefined)
   }
   const opened = Dispatcher.guard(dispatcher, port, yield* dispatcher.open(port))
   return Place.outside(root)
@@ -270,8 +270,8 @@ export const recordingRoot = (options: {
  * @category layers
  * @since 0.1.0
  */
-export const TestLayer: Layer.Layer<SideEffects<any> | Recorder.Recorder> = Layer.effectContext(
-  Effect.sync(() => makeTest((observer) => recordingRoot({ by: "TestLayer", observer, roundTrip: true })))
+export const TestLayer: Layer.Layer<SideEffects<any> | Recorder.Recorder> = /*#__PURE__*/ Layer.suspend(() =>
+  Layer.succeedContext(makeTest((observer) => recordingRoot({ by: "TestLayer", observer, roundTrip: true })))
 )
 
 const makeTest = (
@@ -356,7 +356,7 @@ const counting = (name: string, verb: string, decide: (intent: Intent.Any) => De
  * @category layers
  * @since 0.1.0
  */
-export const DropLayer: Layer.Layer<SideEffects<any>> = counting("DropLayer", "dropped", (intent) => ({
+export const DropLayer: Layer.Layer<SideEffects<any>> = /*#__PURE__*/ counting("DropLayer", "dropped", (intent) => ({
   _tag: "Dropped",
   intent,
   by: "DropLayer",
@@ -373,8 +373,11 @@ export const DropLayer: Layer.Layer<SideEffects<any>> = counting("DropLayer", "d
  * @category layers
  * @since 0.1.0
  */
-export const AssertNoneLayer: Layer.Layer<SideEffects<any>> = Layer.effect(
-  SideEffects,
+export const AssertNoneLayer: Layer.Layer<SideEffects<any>> = /*#__PURE__*/ Layer.suspend(() =>
+  Layer.effect(SideEffects, makeAssertNone)
+) as Layer.Layer<SideEffects<any>>
+
+const makeAssertNone = /*#__PURE__*/ Effect.suspend(() =>
   Effect.gen(function*() {
     const violations: Array<Policy.PolicyViolation> = []
     yield* Effect.addFinalizer((exit) => {
@@ -396,7 +399,7 @@ export const AssertNoneLayer: Layer.Layer<SideEffects<any>> = Layer.effect(
       }
     })
   })
-) as Layer.Layer<SideEffects<any>>
+)
 
 const carries = (exit: Exit.Exit<unknown, unknown>, defect: unknown): boolean =>
   exit._tag === "Failure" && exit.cause.reasons.some((reason) => Cause.isDieReason(reason) && reason.defect === defect)
@@ -453,7 +456,7 @@ export const ConfigLayer = <S extends SideEffect.Any, Performs extends boolean =
     )
   })) as any
 
-const RecordLayer = counting("SIDE_EFFECTS_MODE=record", "held back", (intent) => ({
+const RecordLayer = /*#__PURE__*/ counting("SIDE_EFFECTS_MODE=record", "held back", (intent) => ({
   _tag: "Dispatched",
   intent,
   by: "SIDE_EFFECTS_MODE=record",

@@ -9,12 +9,11 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
 import type { Root } from "./Boundary.ts"
 import * as Decision from "./Decision.ts"
-import type { Port, Run } from "./Dispatcher.ts"
+import type { Port } from "./Dispatcher.ts"
 import type * as Intent from "./Intent.ts"
 import { Cancel, Snooze } from "./internal/control.ts"
 import type { HandlerEntry } from "./internal/handler.ts"
@@ -30,67 +29,95 @@ interface Handler {
 
 type Step = (now: number, input: unknown) => Pull.Pull<[unknown, Duration.Duration], never, unknown, any>
 
-interface RunState extends Run {
-  attempts: number
+/** An intent on its way through its attempts. */
+interface Run {
+  readonly intent: Intent.Any
   readonly handler: Handler
+  attempts: number
   /** Where the attempt that is running stands. */
-  place: Place | undefined
+  place: Place
   step: Step | undefined
 }
 
-/** Where handlers enqueue, and who is told of decisions. */
-interface Env {
-  readonly root: Root
-  readonly observer: Decision.Observer | undefined
-}
+const done = /*#__PURE__*/ Effect.succeed(undefined)
 
-/** @internal */
+/**
+ * Makes all attempts of all intents, one intent after the other.
+ *
+ * Handlers that succeed cost next to nothing around each of them: a failure leaves the loop, is dealt with, and the loop
+ * is entered again behind it.
+ *
+ * @internal
+ */
 export const make = (
   root: Root,
   handlers: ReadonlyMap<string, HandlerEntry>,
   observer: Decision.Observer | undefined
-): Pick<Port, "attempt" | "begin" | "perform"> => {
+): Port["perform"] => {
   const known = new Map<string, Handler>()
   for (const [name, entry] of handlers) known.set(name, { entry, contexts: new WeakMap() })
-  const begin = (intent: Intent.Any, by: string): RunState => ({
-    intent,
-    by: `dispatcher ${by}`,
-    attempts: 0,
-    handler: known.get(intent.name)!,
-    place: undefined,
-    step: undefined
-  })
-  return {
-    begin,
-    attempt: (run) => attempt({ root, observer }, run as RunState),
-    perform: (intents, by) => perform({ root, observer }, intents, (intent) => begin(intent, by))
-  }
+  return (intents, by, wait = waitHere) =>
+    Effect.withFiber((fiber) => {
+      const caller = fiber.context
+      const who = `dispatcher ${by}`
+      let index = 0
+      let run: Run | undefined
+      /** What the handler before enqueued, on its way out. */
+      let left: Effect.Effect<void> | undefined
+      const next = () => {
+        run = undefined
+        index++
+      }
+      const handlers = Effect.whileLoop({
+        while: () => left !== undefined || index < intents.length,
+        body: (): Effect.Effect<unknown, unknown, any> => {
+          if (left !== undefined) {
+            const effect = left
+            left = undefined
+            return effect
+          }
+          const intent = intents[index]!
+          run ??= { intent, handler: known.get(intent.name)!, attempts: 0, place: undefined as any, step: undefined }
+          run.attempts++
+          run.place = Place.outside(root, intent.name)
+          // By hand, as this is the hot path: what Effect.updateContext does, without its finalizer.
+          fiber.setContext(Context.add(contextFor(run.handler, caller), SideEffects, run.place))
+          const { handle, timeout } = run.handler.entry
+          const effect = handle(intent.payload, deliveryOf(run))
+          return timeout === undefined ? effect : Effect.timeout(effect, timeout)
+        },
+        step: () => {
+          fiber.setContext(caller)
+          if (run === undefined) return
+          const { attempts, intent, place } = run
+          Decision.settle(observer, { _tag: "Dispatched", intent, by: who, attempts })
+          if (place.boundary !== undefined) left = closeOwn(place, Exit.void)
+          next()
+        }
+      })
+      const loop: Effect.Effect<void, never, any> = Effect.catchCause(handlers, (cause) =>
+        Effect.flatMap(failed(run!, cause, who, observer), (pause) => {
+          fiber.setContext(caller)
+          if (pause === undefined) {
+            next()
+            return loop
+          }
+          return Effect.flatMap(wait(pause, isSnoozed(cause)), (again) => {
+            if (!again) next()
+            return loop
+          })
+        }))
+      return loop as Effect.Effect<void>
+    })
 }
 
-const done = Effect.succeed(undefined)
+const waitHere = (pause: Duration.Duration): Effect.Effect<boolean> => Effect.as(Effect.sleep(pause), true)
 
-const deliveryOf = ({ attempts, intent }: RunState): SideEffect.Delivery => ({
+const deliveryOf = ({ attempts, intent }: Run): SideEffect.Delivery => ({
   intent: intent as any,
   attempt: attempts,
   idempotencyKey: intent.key ?? intent.id
 })
-
-/** Begins an attempt. The fiber is in the handler's context until it is put back. */
-const start = (
-  { root }: Env,
-  run: RunState,
-  fiber: Fiber.Fiber<unknown, unknown>,
-  caller: Context.Context<never>
-): Effect.Effect<unknown, unknown, any> => {
-  const { handler, intent } = run
-  const { entry } = handler
-  run.attempts++
-  run.place = Place.outside(root, intent.name)
-  // By hand, as this is the hot path: what Effect.updateContext does, without its finalizer.
-  fiber.setContext(Context.add(contextFor(handler, caller), SideEffects, run.place))
-  const effect = entry.handle(intent.payload, deliveryOf(run))
-  return entry.timeout === undefined ? effect : Effect.timeout(effect, entry.timeout)
-}
 
 /** The handler's own services over those of the fiber that dispatches. */
 const contextFor = ({ contexts, entry }: Handler, caller: Context.Context<never>): Context.Context<any> => {
@@ -102,144 +129,70 @@ const contextFor = ({ contexts, entry }: Handler, caller: Context.Context<never>
   return context
 }
 
-/** The attempt went well. Returns what is left to do: the handler may have enqueued, and so got a boundary. */
-const succeeded = ({ observer }: Env, { attempts, by, intent, place }: RunState): Effect.Effect<void> | undefined => {
-  Decision.settle(observer, { _tag: "Dispatched", intent, by, attempts })
-  return place!.boundary === undefined ? undefined : closeOwn(place!, Exit.void)
-}
-
-/** The intent has its decision, so what goes wrong with those of its handler is only told. */
+/** Ends the boundary of a handler that enqueued. The intent has its decision, so what goes wrong here is only told. */
 const closeOwn = (place: Place, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
   Effect.catchCause(
-    Effect.suspend(() => place.boundary!.close(exit) ?? Effect.void),
+    Effect.suspend(() => place.boundary?.close(exit) ?? Effect.void),
     (cause) => Effect.logError(`What the handler of "${place.handlerOf}" enqueued could not be released`, cause)
   )
+
+const controlOf = (cause: Cause.Cause<unknown>): unknown => cause.reasons.find(Cause.isDieReason)?.defect
+
+const isSnoozed = (cause: Cause.Cause<unknown>): boolean => controlOf(cause) instanceof Snooze
 
 /**
  * The attempt failed. Returns the pause until the next one, or `undefined` when the intent has its decision. Whatever
  * an option of the handler throws is the end of this intent and of no other.
  */
 const failed = (
-  env: Env,
-  run: RunState,
-  cause: Cause.Cause<unknown>
+  run: Run,
+  cause: Cause.Cause<unknown>,
+  by: string,
+  observer: Decision.Observer | undefined
 ): Effect.Effect<Duration.Duration | undefined, never, any> => {
-  const { attempts, by, intent, place } = run
-  const own = place?.boundary === undefined ? Effect.void : closeOwn(place, Exit.failCause(cause))
-  return Effect.andThen(own, conclude(env, run, cause)).pipe(
+  const { attempts, handler: { entry: { onExhausted } }, intent, place } = run
+  const fail = (cause: Cause.Cause<unknown>) => Decision.settle(observer, { _tag: "Failed", intent, by, attempts, cause })
+  return closeOwn(place, Exit.failCause(cause)).pipe(
+    Effect.andThen(Effect.suspend(() => pauseOf(run, cause))),
     Effect.catchCause((died) => {
-      const both = Cause.combine(cause, died)
-      Decision.settle(env.observer, { _tag: "Failed", intent, by, attempts, cause: both })
+      fail(Cause.combine(cause, died))
       return done
+    }),
+    Effect.tap((pause) => {
+      if (pause !== undefined || Decision.of(intent) !== undefined) return Effect.void
+      const control = controlOf(cause)
+      if (control instanceof Cancel) {
+        const reason = `cancelled: ${control.reason}`
+        Decision.settle(observer, { _tag: "Dropped", intent, by: `handler of ${intent.name}`, reason })
+        return Effect.void
+      }
+      fail(cause)
+      return onExhausted === undefined ? Effect.void : Effect.catchCause(
+        Effect.suspend(() => onExhausted(cause, deliveryOf(run))),
+        (died) => Effect.logError(`onExhausted of side effect "${intent.name}" died`, died)
+      )
     })
   )
 }
 
-const conclude = (
-  { observer }: Env,
-  run: RunState,
-  cause: Cause.Cause<unknown>
-): Effect.Effect<Duration.Duration | undefined, never, any> => {
-  const { attempts, by, handler: { entry }, intent } = run
-  const control = cause.reasons.find(Cause.isDieReason)?.defect
-  if (control instanceof Cancel) {
-    const reason = `cancelled: ${control.reason}`
-    Decision.settle(observer, { _tag: "Dropped", intent, by: `handler of ${intent.name}`, reason })
-    return done
-  }
-  if (control instanceof Snooze) {
-    run.attempts--
-    return Effect.succeed(control.duration)
-  }
-  return Effect.flatMap(pause(run, cause), (duration) => {
-    if (duration !== undefined) return Effect.succeed(duration)
-    Decision.settle(observer, { _tag: "Failed", intent, by, attempts, cause })
-    return entry.onExhausted === undefined ? done : Effect.matchCauseEffect(
-      Effect.suspend(() => entry.onExhausted!(cause, deliveryOf(run))),
-      {
-        onSuccess: () => done,
-        onFailure: (died) => Effect.as(Effect.logError(`onExhausted of side effect "${intent.name}" died`, died), undefined)
-      }
-    )
-  })
-}
-
 /** The time until the next attempt, or `undefined` when there is none. */
-const pause = Effect.fnUntraced(function*(
-  run: RunState,
+const pauseOf = /*#__PURE__*/ Effect.fnUntraced(function*(
+  run: Run,
   cause: Cause.Cause<unknown>
 ): Effect.fn.Return<Duration.Duration | undefined, never, any> {
+  const control = controlOf(cause)
+  if (control instanceof Snooze) {
+    run.attempts--
+    return control.duration
+  }
   const { retryWhile, schedule } = run.handler.entry
   const error = cause.reasons.find(Cause.isFailReason)
-  if (schedule === undefined || error === undefined || Cause.hasDies(cause)) return undefined
+  if (schedule === undefined || error === undefined || control !== undefined) return undefined
   if (retryWhile !== undefined && !retryWhile(error.error)) return undefined
   run.step ??= yield* Schedule.toStep(schedule)
-  const now = yield* Clock.currentTimeMillis
-  return yield* Pull.matchEffect(run.step(now, error.error), {
+  return yield* Pull.matchEffect(run.step(yield* Clock.currentTimeMillis, error.error), {
     onSuccess: ([, duration]) => Effect.succeed(duration),
-    onFailure: (died) => Effect.failCause(died),
+    onFailure: Effect.failCause,
     onDone: () => done
   })
 })
-
-/** One attempt, on its own. */
-const attempt = (env: Env, run: RunState): Effect.Effect<Duration.Duration | undefined> =>
-  Effect.withFiber((fiber) => {
-    const caller = fiber.context
-    const back = <A>(a: A): A => {
-      fiber.setContext(caller)
-      return a
-    }
-    return Effect.matchCauseEffect(Effect.suspend(() => start(env, run, fiber, caller)), {
-      onSuccess: () => Effect.map(succeeded(env, run) ?? Effect.void, () => back(undefined)),
-      onFailure: (cause) => Effect.map(failed(env, run, cause), back)
-    }) as Effect.Effect<Duration.Duration | undefined>
-  })
-
-/**
- * All attempts of all intents, one after the other. A batch of handlers that succeed costs nothing around each of them:
- * a failure leaves the loop, is dealt with, and the loop is entered again behind it.
- */
-const perform = (
-  env: Env,
-  intents: ReadonlyArray<Intent.Any>,
-  begin: (intent: Intent.Any) => RunState
-): Effect.Effect<void> =>
-  Effect.withFiber((fiber) => {
-    const caller = fiber.context
-    let index = 0
-    let run: RunState | undefined
-    let left: Effect.Effect<void> | undefined
-    let inHandler = false
-    const handlers = Effect.whileLoop({
-      while: () => left !== undefined || index < intents.length,
-      body: () => {
-        if (left !== undefined) {
-          const effect = left
-          left = undefined
-          return effect
-        }
-        run ??= begin(intents[index]!)
-        inHandler = true
-        return start(env, run, fiber, caller)
-      },
-      step: () => {
-        fiber.setContext(caller)
-        if (!inHandler) return
-        inHandler = false
-        left = succeeded(env, run!)
-        run = undefined
-        index++
-      }
-    })
-    const loop: Effect.Effect<void> = Effect.catchCause(handlers, (cause) =>
-      Effect.flatMap(failed(env, run!, cause), (pause) => {
-        fiber.setContext(caller)
-        inHandler = false
-        if (pause !== undefined) return Effect.flatMap(Effect.sleep(pause), () => loop)
-        run = undefined
-        index++
-        return loop
-      })) as Effect.Effect<void>
-    return loop
-  })

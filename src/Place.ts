@@ -6,7 +6,6 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -128,34 +127,25 @@ export class Place {
       return Effect.die(new NoBoundary({ intent: intent as any }))
     }
     if (this.root.onEnqueue === undefined && this.guards.length === 0) return this.push(boundary, intent, around)
-    const asked = this.askFrom(-1, boundary, intent as unknown as Intent.Any)
-    return asked === undefined
-      ? this.push(boundary, intent, around)
-      : Effect.flatMap(asked, () => this.push(boundary, intent, around))
+    return Effect.andThen(this.ask(boundary, intent as any), Effect.suspend(() => this.push(boundary, intent, around)))
   }
 
-  private askFrom(from: number, boundary: BoundaryState, intent: Intent.Any): Effect.Effect<void> | undefined {
-    for (let i = from; i < this.guards.length; i++) {
-      const effect = i === -1 ? this.root.onEnqueue?.(intent) : this.ask(this.guards[i]!, boundary, intent)
-      if (effect !== undefined) return Effect.flatMap(effect, () => this.askFrom(i + 1, boundary, intent) ?? Effect.void)
-    }
-    return undefined
-  }
-
-  private ask({ of, policy }: Guard, boundary: BoundaryState, intent: Intent.Any): Effect.Effect<void> | undefined {
-    const asked = of === "local" ? boundary.ofLocal(policy) : of === "layer" ? boundary.ofLayer()! : of.ofBoundary()!
-    const named = (cause: Cause.Cause<never>): Effect.Effect<never> => {
-      const violation = cause.reasons.find(Cause.isDieReason)
-      return violation === undefined || violation.defect instanceof Policy.PolicyViolation
-        ? Effect.failCause(cause)
-        : Effect.die(new Policy.PolicyDefect({ intent, policy: policy.name, cause: violation.defect }))
-    }
-    try {
-      const effect = policy.onEnqueue!(intent, asked.state)
-      return effect === undefined ? undefined : Effect.catchCause(effect, named)
-    } catch (defect) {
-      return named(Cause.die(defect))
-    }
+  /** At the call site, innermost first. */
+  private ask(boundary: BoundaryState, intent: Intent.Any): Effect.Effect<void> {
+    const layers = Effect.suspend(() => this.root.onEnqueue?.(intent) ?? Effect.void)
+    return Effect.andThen(layers, Effect.forEach(this.guards, ({ of, policy }) => {
+      const { state } = of === "local"
+        ? boundary.ask(policy, policy)
+        : of === "layer"
+        ? boundary.outermost.ask(policy, of)
+        : of.ask(policy, "own")
+      return Effect.catchDefect(Effect.suspend(() => policy.onEnqueue!(intent, state) ?? Effect.void), (cause) =>
+        Effect.die(
+          cause instanceof Policy.PolicyViolation
+            ? cause
+            : new Policy.PolicyDefect({ intent, policy: policy.name, cause })
+        ))
+    }, { discard: true }))
   }
 
   private push(
@@ -215,6 +205,6 @@ export interface SideEffects<out Name extends string> extends Requirement<Name> 
  * @category services
  * @since 0.1.0
  */
-export const SideEffects: Context.Service<SideEffects<never>, Place> = Context.Service(
+export const SideEffects: Context.Service<SideEffects<never>, Place> = /*#__PURE__*/ Context.Service(
   "effect-side-effects/SideEffects"
 )

@@ -77,7 +77,7 @@ export type Selector = SideEffect.Any | string | RegExp | ((intent: Intent.Any) 
  * @category errors
  * @since 0.1.0
  */
-export class PolicyViolation extends Data.TaggedError("PolicyViolation")<{
+export class PolicyViolation extends /*#__PURE__*/ Data.TaggedError("PolicyViolation")<{
   readonly intent: Intent.Any
   readonly policy: string
   readonly message: string
@@ -89,7 +89,7 @@ export class PolicyViolation extends Data.TaggedError("PolicyViolation")<{
  * @category errors
  * @since 0.1.0
  */
-export class PolicyDefect extends Data.TaggedError("PolicyDefect")<{
+export class PolicyDefect extends /*#__PURE__*/ Data.TaggedError("PolicyDefect")<{
   readonly intent: Intent.Any
   readonly policy: string
   readonly cause: unknown
@@ -180,9 +180,9 @@ export const make = <State = undefined>(options: {
  * @category policies
  * @since 0.1.0
  */
-export const allowAll: Policy = make({ name: "allowAll" })
+export const allowAll: Policy = /*#__PURE__*/ make({ name: "allowAll" })
 
-const dropped = drop("nothing may leave here")
+const dropped = /*#__PURE__*/ drop("nothing may leave here")
 
 /**
  * Lets nothing pass.
@@ -190,7 +190,7 @@ const dropped = drop("nothing may leave here")
  * @category policies
  * @since 0.1.0
  */
-export const dropAll: Policy = make({ name: "dropAll", decide: () => dropped })
+export const dropAll: Policy = /*#__PURE__*/ make({ name: "dropAll", decide: () => dropped })
 
 /**
  * Refuses every intent at the call site with a `PolicyViolation`.
@@ -203,7 +203,7 @@ export const dropAll: Policy = make({ name: "dropAll", decide: () => dropped })
  * @category policies
  * @since 0.1.0
  */
-export const assertNone: Policy = make({
+export const assertNone: Policy = /*#__PURE__*/ make({
   name: "assertNone",
   onEnqueue: (intent) =>
     Effect.die(
@@ -349,7 +349,7 @@ export const dedupe = (by?: ((intent: Intent.Any) => string | undefined) | undef
  * @category policies
  * @since 0.1.0
  */
-export const log: Policy = make({
+export const log: Policy = /*#__PURE__*/ make({
   name: "log",
   decide: (intent) => Effect.as(Effect.logInfo(`Side effect "${intent.name}" is released (intent ${intent.id})`), allow)
 })
@@ -376,51 +376,26 @@ export const tap = (f: (intent: Intent.Any) => Effect.Effect<unknown> | void): P
  * @category combinators
  * @since 0.1.0
  */
-export const all = (...policies: ReadonlyArray<Policy>): Policy => {
-  const decide = policies.some((policy) => policy.decide !== undefined)
-  const onEnqueue = policies.some((policy) => policy.onEnqueue !== undefined)
-  return make<Array<unknown>>({
+export const all = (...policies: ReadonlyArray<Policy>): Policy =>
+  make<Array<unknown>>({
     name: `all(${policies.map((policy) => policy.name).join(", ")})`,
     selectors: policies.flatMap((policy) => policy.selectors),
     state: () => policies.map((policy) => policy.state?.()),
-    onEnqueue: onEnqueue ? (intent, states) => enqueueFrom(policies, 0, intent, states) : undefined,
-    decide: decide ? (intent, states) => decideFrom(policies, 0, intent, states) : undefined
+    onEnqueue: policies.some((policy) => policy.onEnqueue) ? Effect.fnUntraced(function*(intent, states) {
+      for (const [i, policy] of policies.entries()) yield* policy.onEnqueue?.(intent, states[i]) ?? Effect.void
+    }) : undefined,
+    decide: policies.some((policy) => policy.decide) ? Effect.fnUntraced(function*(intent, states) {
+      for (const [i, policy] of policies.entries()) {
+        const verdict = yield* toEffect(policy.decide?.(intent, states[i]) ?? allow)
+        if (verdict._tag !== "Allow") return verdict
+      }
+      return allow
+    }) : undefined
   })
-}
 
-const enqueueFrom = (
-  policies: ReadonlyArray<Policy>,
-  from: number,
-  intent: Intent.Any,
-  states: ReadonlyArray<unknown>
-): Effect.Effect<void> | void => {
-  for (let i = from; i < policies.length; i++) {
-    const effect = policies[i]!.onEnqueue?.(intent, states[i])
-    if (effect !== undefined) {
-      return Effect.flatMap(effect, () => enqueueFrom(policies, i + 1, intent, states) ?? Effect.void)
-    }
-  }
-}
-
-const decideFrom = (
-  policies: ReadonlyArray<Policy>,
-  from: number,
-  intent: Intent.Any,
-  states: ReadonlyArray<unknown>
-): Effect.Effect<Verdict> | Verdict => {
-  for (let i = from; i < policies.length; i++) {
-    const answer = policies[i]!.decide?.(intent, states[i]) ?? allow
-    if (Effect.isEffect(answer)) {
-      return Effect.flatMap(answer, (verdict) => {
-        if (verdict._tag !== "Allow") return Effect.succeed(verdict)
-        const rest = decideFrom(policies, i + 1, intent, states)
-        return Effect.isEffect(rest) ? rest : Effect.succeed(rest)
-      })
-    }
-    if (answer._tag !== "Allow") return answer
-  }
-  return allow
-}
+/** @internal */
+export const toEffect = (answer: Effect.Effect<Verdict> | Verdict): Effect.Effect<Verdict> =>
+  Effect.isEffect(answer) ? answer : Effect.succeed(answer)
 
 const checkCount = (what: string, n: number): void => {
   if (!Number.isInteger(n) || n < 0) {

@@ -24,7 +24,7 @@ import type * as Intent from "./Intent.ts"
  * @category services
  * @since 0.1.0
  */
-export class Recorder extends Context.Service<Recorder, {
+export class Recorder extends /*#__PURE__*/ Context.Service<Recorder, {
   readonly intents: Effect.Effect<ReadonlyArray<Intent.Any>>
   readonly enqueued: Effect.Effect<ReadonlyArray<Intent.Any>>
   readonly decisions: Effect.Effect<ReadonlyArray<Decision.Decision>>

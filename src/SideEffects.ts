@@ -169,7 +169,7 @@ export const boundary: {
     self: Effect.Effect<A, E, R>,
     options?: Options<A, E, Abort>
   ): Effect.Effect<A, E | AbortError<Abort>, R | SideEffects<never>>
-} = dual((args) => Effect.isEffect(args[0]), <A, E, R>(
+} = /*#__PURE__*/ dual((args) => Effect.isEffect(args[0]), <A, E, R>(
   self: Effect.Effect<A, E, R>,
   options: Options = noOptions
 ): Effect.Effect<A, E | Dispatcher.DispatchError, R | SideEffects<never>> =>
@@ -206,7 +206,7 @@ export type AbortError<Abort extends boolean> = true extends Abort ? Dispatcher.
 export const withPolicy: {
   (policy: Policy.Policy): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R | SideEffects<never>>
   <A, E, R>(self: Effect.Effect<A, E, R>, policy: Policy.Policy): Effect.Effect<A, E, R | SideEffects<never>>
-} = dual((args) => Effect.isEffect(args[0]), <A, E, R>(
+} = /*#__PURE__*/ dual((args) => Effect.isEffect(args[0]), <A, E, R>(
   self: Effect.Effect<A, E, R>,
   policy: Policy.Policy
 ): Effect.Effect<A, E, R | SideEffects<never>> =>
@@ -227,7 +227,7 @@ const look = (
  * @category inspection
  * @since 0.1.0
  */
-export const intents: Effect.Effect<ReadonlyArray<Intent.Any>, never, SideEffects<never>> = look((boundary) =>
+export const intents: Effect.Effect<ReadonlyArray<Intent.Any>, never, SideEffects<never>> = /*#__PURE__*/ look((boundary) =>
   boundary.all()
 )
 
@@ -237,7 +237,7 @@ export const intents: Effect.Effect<ReadonlyArray<Intent.Any>, never, SideEffect
  * @category inspection
  * @since 0.1.0
  */
-export const ownIntents: Effect.Effect<ReadonlyArray<Intent.Any>, never, SideEffects<never>> = look((boundary) =>
+export const ownIntents: Effect.Effect<ReadonlyArray<Intent.Any>, never, SideEffects<never>> = /*#__PURE__*/ look((boundary) =>
   boundary.own()
 )
 
@@ -247,7 +247,7 @@ export const ownIntents: Effect.Effect<ReadonlyArray<Intent.Any>, never, SideEff
  * @category inspection
  * @since 0.1.0
  */
-export const capturedIntents: Effect.Effect<ReadonlyArray<Intent.Any>, never, SideEffects<never>> = look((boundary) =>
+export const capturedIntents: Effect.Effect<ReadonlyArray<Intent.Any>, never, SideEffects<never>> = /*#__PURE__*/ look((boundary) =>
   boundary.captured()
 )
 
@@ -397,6 +397,6 @@ const policiesAround = (place: Place | undefined): ReadonlyArray<Policy.Policy> 
  * @category inspection
  * @since 0.1.0
  */
-export const drain: Effect.Effect<void, never, SideEffects<never>> = Effect.withFiber((fiber) =>
+export const drain: Effect.Effect<void, never, SideEffects<never>> = /*#__PURE__*/ Effect.withFiber((fiber) =>
   Context.getUnsafe(fiber.context, SideEffects).root.drain
 )

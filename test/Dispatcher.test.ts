@@ -42,7 +42,7 @@ describe("Dispatcher", () => {
             running--
           }))
         const fiber = yield* Effect.forEach("abcdefg", (id) => job(id)).pipe(
-          SideEffects.boundary,
+          SideEffects.boundary(),
           Effect.provide(layer),
           Effect.forkChild
         )
@@ -55,7 +55,7 @@ describe("Dispatcher", () => {
       Effect.gen(function*() {
         const { calls, layer } = shop({ dispatcher: Dispatcher.inline({ failFast: true }) })
         const intents = yield* Effect.all([mail("1"), mail("bad"), mail("2"), push("3")]).pipe(
-          SideEffects.boundary,
+          SideEffects.boundary(),
           Effect.provide(layer)
         )
         assert.deepStrictEqual(calls, ["mail:1", "mail:bad"])
@@ -76,7 +76,7 @@ describe("Dispatcher", () => {
           job("late", { delay: "1 hour" }),
           job("soon", { delay: "1 minute" }),
           job("now")
-        ]).pipe(SideEffects.boundary, Effect.provide(layer), Effect.forkChild)
+        ]).pipe(SideEffects.boundary(), Effect.provide(layer), Effect.forkChild)
         yield* TestClock.adjust("1 hour")
         yield* Fiber.join(fiber)
         assert.deepStrictEqual(ran, [["now", 0], ["soon", 60_000], ["late", 3_600_000]])
@@ -95,7 +95,7 @@ describe("Dispatcher", () => {
           }))
         const intents: Array<Intent.Any> = []
         const fiber = yield* Effect.forEach("ab", (id) => Effect.map(job(id), (intent) => intents.push(intent))).pipe(
-          SideEffects.boundary,
+          SideEffects.boundary(),
           Effect.provide(layer),
           Effect.forkChild
         )
@@ -256,7 +256,7 @@ describe("Dispatcher", () => {
           ])
         })
         const intents = yield* Effect.all([push("1"), SideEffects.enqueue(Ping), mail("2")]).pipe(
-          SideEffects.boundary,
+          SideEffects.boundary(),
           Effect.provide(layer)
         )
         assert.deepStrictEqual(handed, ["mails: orders:push:notify orders:mail:send"])
@@ -272,7 +272,7 @@ describe("Dispatcher", () => {
       Effect.gen(function*() {
         const nowhere = Dispatcher.make({ name: "nowhere", dispatch: () => Effect.void })
         const layer = SideEffects.LiveLayer(Shop, { dispatcher: Dispatcher.route([["**", nowhere]]) })
-        const intent = yield* mail("1").pipe(SideEffects.boundary, Effect.provide(layer))
+        const intent = yield* mail("1").pipe(SideEffects.boundary(), Effect.provide(layer))
         assert.strictEqual(Decision.of(intent)?._tag, "Dispatched")
       }))
 
@@ -287,7 +287,7 @@ describe("Dispatcher", () => {
       Effect.gen(function*() {
         const down = Dispatcher.make({ name: "down", dispatch: () => Effect.fail("down") })
         const { calls, layer } = shop({ dispatcher: Dispatcher.route([["**:mail:**", down], ["**", Dispatcher.inline()]]) })
-        const intents = yield* Effect.all([mail("1"), push("1")]).pipe(SideEffects.boundary, Effect.provide(layer))
+        const intents = yield* Effect.all([mail("1"), push("1")]).pipe(SideEffects.boundary(), Effect.provide(layer))
         assert.deepStrictEqual([calls, tags(intents)], [["push:1"], ["Failed", "Dispatched"]])
       }))
 
@@ -319,7 +319,7 @@ describe("Dispatcher", () => {
         })
         const rows: Array<string> = []
         const intents = yield* Effect.all([mail("1"), push("2")]).pipe(
-          SideEffects.boundary,
+          SideEffects.boundary(),
           Effect.provide(layer),
           Effect.provideService(Outbox, rows)
         )
@@ -336,7 +336,7 @@ describe("Dispatcher", () => {
               dispatch: (intents, perform) => Effect.andThen(perform(intents[0]!), end)
             })
           })
-          const intents = yield* Effect.all([mail("1"), mail("2")]).pipe(SideEffects.boundary, Effect.provide(layer))
+          const intents = yield* Effect.all([mail("1"), mail("2")]).pipe(SideEffects.boundary(), Effect.provide(layer))
           assert.deepStrictEqual(tags(intents), ["Dispatched", "Failed"])
           const decision = Decision.of(intents[1]) as Decision.Failed
           assert.deepStrictEqual([decision.by, Cause.squash(decision.cause)], ["dispatcher half", "down"])
@@ -351,7 +351,7 @@ describe("Dispatcher", () => {
             throw new Error("bug")
           }
         })
-        const intent = yield* mail("1").pipe(SideEffects.boundary, Effect.provide(shop({ dispatcher }).layer))
+        const intent = yield* mail("1").pipe(SideEffects.boundary(), Effect.provide(shop({ dispatcher }).layer))
         assert.strictEqual(Decision.of(intent)?._tag, "Failed")
       }))
 

@@ -23,7 +23,7 @@ describe("invariants", () => {
           assert.deepStrictEqual(calls, [])
           yield* Effect.yieldNow
           assert.deepStrictEqual(calls, [])
-        }).pipe(SideEffects.boundary, Effect.provide(layer))
+        }).pipe(SideEffects.boundary(), Effect.provide(layer))
         assert.deepStrictEqual(calls, ["mail:1"])
       }))
 
@@ -33,7 +33,7 @@ describe("invariants", () => {
         yield* Effect.gen(function*() {
           yield* SideEffects.boundary(SideEffects.boundary(mail("1")))
           assert.deepStrictEqual(calls, [])
-        }).pipe(SideEffects.boundary, Effect.provide(layer))
+        }).pipe(SideEffects.boundary(), Effect.provide(layer))
         assert.deepStrictEqual(calls, ["mail:1"])
       }))
   })
@@ -65,7 +65,7 @@ describe("invariants", () => {
           yield* mail("before")
           yield* Effect.exit(SideEffects.boundary(Effect.andThen(mail("inside"), Effect.fail("no"))))
           yield* mail("after")
-        }).pipe(SideEffects.boundary, Effect.provide(layer))
+        }).pipe(SideEffects.boundary(), Effect.provide(layer))
         assert.deepStrictEqual(calls, ["mail:before", "mail:after"])
       }))
 
@@ -91,7 +91,7 @@ describe("invariants", () => {
           yield* SideEffects.boundary(Effect.andThen(push("2"), SideEffects.boundary(mail("3"))))
           yield* push("4")
           yield* SideEffects.enqueueAll([[Mail, { id: "5" }], [Ping]])
-        }).pipe(SideEffects.boundary, Effect.provide(layer))
+        }).pipe(SideEffects.boundary(), Effect.provide(layer))
         assert.deepStrictEqual(calls, ["mail:1", "push:2", "mail:3", "push:4", "mail:5", "ping"])
       }))
 
@@ -112,7 +112,7 @@ describe("invariants", () => {
             yield* mail("2")
           }))
           yield* Effect.all([slow, Effect.andThen(fast, two.open)], { concurrency: 2 })
-        }).pipe(SideEffects.boundary, Effect.provide(layer))
+        }).pipe(SideEffects.boundary(), Effect.provide(layer))
         assert.deepStrictEqual(calls, ["mail:1", "mail:2", "mail:3"])
       }))
 
@@ -134,7 +134,7 @@ describe("invariants", () => {
       Effect.gen(function*() {
         const { calls, layer } = shop()
         yield* Effect.andThen(SideEffects.boundary(mail("1")), Effect.fail("later")).pipe(
-          SideEffects.boundary,
+          SideEffects.boundary(),
           Effect.exit,
           Effect.provide(layer)
         )
@@ -152,7 +152,7 @@ describe("invariants", () => {
           yield* Effect.gen(function*() {
             yield* SideEffects.boundary(mail("2"))
             assert.deepStrictEqual(calls, ["mail:1"], "the one between captures")
-          }).pipe(SideEffects.boundary)
+          }).pipe(SideEffects.boundary())
         }).pipe(SideEffects.boundary({ nested: "release" }), Effect.provide(layer))
         assert.deepStrictEqual(calls, ["mail:1", "mail:2"])
       }))
@@ -276,7 +276,7 @@ describe("invariants", () => {
           const fiber = yield* Effect.forkDetach(mail("late"), { startImmediately: true })
           yield* started.await
           return fiber
-        }).pipe(SideEffects.boundary, Effect.provide(layer))
+        }).pipe(SideEffects.boundary(), Effect.provide(layer))
         yield* gate.open
         assert.instanceOf(defect(yield* Fiber.await(stray)), SideEffects.BoundaryClosed)
         assert.deepStrictEqual(calls, [])
@@ -338,14 +338,14 @@ describe("invariants", () => {
     it.effect("each of the five ends", () =>
       Effect.gen(function*() {
         const { layer } = shop({ policy: Policy.all(Policy.dedupe(), Policy.block("**:push:**")) })
-        let decisions: ReadonlyArray<Decision.Decision> = []
+        let decisions: ReadonlyArray<Decision.Decision | undefined> = []
         const intents = yield* Effect.gen(function*() {
           const discarded = yield* Effect.gen(function*() {
             const seen: Array<Intent.Any> = []
             yield* Effect.gen(function*() {
               seen.push(yield* mail("discarded"))
               yield* Effect.fail("no")
-            }).pipe(SideEffects.boundary, Effect.exit)
+            }).pipe(SideEffects.boundary(), Effect.exit)
             return seen
           })
           return [...discarded, yield* mail("1"), yield* mail("1"), yield* mail("bad"), yield* push("1")]
@@ -371,7 +371,7 @@ describe("invariants", () => {
           const intent = yield* mail("1")
           assert.strictEqual(Decision.of(intent), undefined)
           return intent
-        }).pipe(SideEffects.boundary, Effect.provide(layer))
+        }).pipe(SideEffects.boundary(), Effect.provide(layer))
         assert.strictEqual(Decision.of(intent)?._tag, "Dispatched")
       }))
 
@@ -400,7 +400,7 @@ describe("invariants", () => {
             const seen = (yield* SideEffects.intents).map(({ payload }) => payload.id)
             assert.deepStrictEqual(seen, [`${n}a`, `${n}b`])
             if (n % 2 === 1) yield* Effect.fail("odd")
-          }).pipe(SideEffects.boundary, Effect.exit)
+          }).pipe(SideEffects.boundary(), Effect.exit)
         yield* Effect.forEach(Array.from({ length: 50 }, (_, n) => n), unit, { concurrency: "unbounded" }).pipe(
           Effect.provide(layer)
         )
@@ -422,7 +422,7 @@ describe("invariants", () => {
           assert.strictEqual(child, 1)
           assert.strictEqual((yield* SideEffects.ownIntents).length, 0)
           assert.strictEqual((yield* SideEffects.capturedIntents).length, 1)
-        }).pipe(SideEffects.boundary, Effect.provide(layer))
+        }).pipe(SideEffects.boundary(), Effect.provide(layer))
         assert.deepStrictEqual(calls, ["mail:child"])
       }))
   })
@@ -436,7 +436,7 @@ describe("invariants", () => {
         const { layer: logger, lines } = logs()
         const result = yield* Effect.all([mail("1"), mail("bad"), mail("bug"), mail("2")]).pipe(
           Effect.as("the result"),
-          SideEffects.boundary,
+          SideEffects.boundary(),
           Effect.provide(layer),
           Effect.provide(logger)
         )
@@ -469,7 +469,7 @@ describe("invariants", () => {
     it.effect("or the layer says that it dies", () =>
       Effect.gen(function*() {
         const { layer } = shop({ onDispatchError: "die" })
-        const exit = yield* mail("bad").pipe(SideEffects.boundary, Effect.provide(layer), Effect.exit)
+        const exit = yield* mail("bad").pipe(SideEffects.boundary(), Effect.provide(layer), Effect.exit)
         assert.instanceOf(defect(exit), SideEffects.DispatchError)
       }))
   })

@@ -54,11 +54,13 @@ interface Trace {
 const run = (tree: Tree, trace: Trace): Effect.Effect<unknown, never, SideEffects.SideEffects<any>> => {
   switch (tree._tag) {
     case "Enqueue":
-      return Effect.tap(tree.kind === "mail" ? mail("m") : push("p"), (intent) =>
-        Effect.sync(() => {
+      return Effect.map(
+        (tree.kind === "mail" ? mail("m") : push("p")) as Effect.Effect<Intent.Any, never, SideEffects.SideEffects<any>>,
+        (intent) => {
           trace.intents.set(tree, intent)
           trace.order.push(intent)
-        }))
+        }
+      )
     case "Yield":
       return Effect.yieldNow
     case "Local":

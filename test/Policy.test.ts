@@ -108,7 +108,7 @@ describe("Policy", () => {
     Effect.gen(function*() {
       const { calls, layer } = shop()
       yield* Effect.gen(function*() {
-        yield* mail("1").pipe(Effect.andThen(Effect.fail("no")), SideEffects.boundary, Effect.exit)
+        yield* mail("1").pipe(Effect.andThen(Effect.fail("no")), SideEffects.boundary(), Effect.exit)
         yield* mail("1")
       }).pipe(SideEffects.boundary({ policy: Policy.dedupe() }), Effect.provide(layer))
       assert.deepStrictEqual(calls, ["mail:1"])
@@ -125,7 +125,7 @@ describe("Policy", () => {
         )
         yield* mail("3")
         return intent
-      }).pipe(SideEffects.boundary, Effect.provide(layer))
+      }).pipe(SideEffects.boundary(), Effect.provide(layer))
       assert.deepStrictEqual(calls, ["push:1", "mail:1", "mail:3"])
       assert.deepStrictEqual(intent.policies, ["limit(1)"])
       assert.strictEqual(Decision.format(Decision.of(intent)!), "dropped by policy limit(1): more than 1 in one boundary")

@@ -91,9 +91,7 @@ describe("SideEffect", () => {
       Effect.gen(function*() {
         let seen: SideEffect.Delivery | undefined
         const { decision, intent } = yield* deliver((_, delivery) => Effect.sync(() => seen = delivery))
-        assert.strictEqual(seen?.attempt, 1)
-        assert.strictEqual(seen.idempotencyKey, "1")
-        assert.strictEqual(seen.intent.id, intent.id)
+        assert.deepStrictEqual([seen?.attempt, seen?.idempotencyKey, seen?.intent.id], [1, "1", intent.id])
         assert.deepStrictEqual(decision, {
           _tag: "Dispatched",
           intent,
@@ -109,7 +107,7 @@ describe("SideEffect", () => {
           Layer.provide(Ping.toLayer((_, { idempotencyKey }) => Effect.sync(() => keys.push(idempotencyKey))))
         )
         const [one, two] = yield* SideEffects.enqueueAll([[Ping], [Ping, undefined, { key: "mine" }]]).pipe(
-          SideEffects.boundary,
+          SideEffects.boundary(),
           Effect.provide(live)
         )
         assert.deepStrictEqual(keys, [one.id, "mine"])
@@ -128,7 +126,7 @@ describe("SideEffect", () => {
           Layer.provide(Layer.succeed(Transport, (text: string) => void sent.push(text))),
           Layer.provide(Layer.succeed(Prefix, "mail "))
         )
-        yield* SideEffects.enqueue(Mail, { id: "1" }).pipe(SideEffects.boundary, Effect.provide(live))
+        yield* SideEffects.enqueue(Mail, { id: "1" }).pipe(SideEffects.boundary(), Effect.provide(live))
         assert.deepStrictEqual(sent, ["mail 1"])
       }))
 
@@ -149,7 +147,7 @@ describe("SideEffect", () => {
           "monitor:ping": () => Effect.sync(() => performed++)
         })
         yield* SideEffects.enqueue(Mail, { id: "1" }).pipe(
-          SideEffects.boundary,
+          SideEffects.boundary(),
           Effect.provide(SideEffects.LiveLayer(Mails).pipe(Layer.provide(handlers)))
         )
         assert.deepStrictEqual(pings.map((ping) => Decision.of(ping)?._tag), ["Discarded", "Dispatched"])

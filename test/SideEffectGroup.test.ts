@@ -51,7 +51,7 @@ describe("SideEffectGroup", () => {
         "monitor:ping": () => Effect.void
       })))
       yield* SideEffects.enqueueAll([[Mail, { id: "1" }], [Push, { id: "2" }]]).pipe(
-        SideEffects.boundary,
+        SideEffects.boundary(),
         Effect.provide(SideEffects.LiveLayer(Shop).pipe(
           Layer.provide(handlers),
           Layer.provide(Layer.succeed(Prefix, "the"))
@@ -62,7 +62,8 @@ describe("SideEffectGroup", () => {
 
   it.effect("toLayer names a handler that nobody asked for, and one that is missing", () =>
     Effect.gen(function*() {
-      const build = (handlers: any) => Effect.exit(Effect.scoped(Layer.build(Empty.add(Mail).toLayer(handlers))))
+      const build = (handlers: any): Effect.Effect<Exit.Exit<unknown, unknown>> =>
+        Effect.exit(Effect.scoped(Layer.build(Empty.add(Mail).toLayer(handlers) as Layer.Layer<any>)))
       const extra = yield* build({ "orders:mail:send": () => Effect.void, "orders:mail:sned": () => Effect.void })
       assert.match(
         String(Exit.isFailure(extra) && extra.cause),

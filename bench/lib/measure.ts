@@ -1,9 +1,9 @@
-import { Bench, type Task } from "tinybench"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
+import { Bench, type Task } from "tinybench"
 
 setFlagsFromString("--expose-gc")
-/** Collects all garbage, so that nobody pays for what another has left behind. */
+/** Collects all garbage. */
 export const gc: () => void = runInNewContext("gc")
 
 export interface Subject {
@@ -17,31 +17,32 @@ export type Series = ReadonlyArray<number>
 
 export interface Effort {
   readonly rounds: number
-  /** Milliseconds for each subject in each round. */
+  /** Milliseconds of a turn: each subject has one in each round. */
   readonly time: number
+  readonly heavyRounds: number
 }
-
-// Rounds until everything is compiled as well as it will ever be.
-const warmup = 3
 
 /**
  * Nanoseconds per unit of every subject. In each round each subject has its turn, in one round from the first to the
  * last and in the next one back, so that whatever slows the machine down hits all of them alike: compare within a round.
- * The figure of a round is a mean, garbage collection included.
+ * The figure of a turn is a mean, so the garbage collection in it is included.
+ *
+ * Subjects that leave so much garbage that others would pay for it are `heavy`.
  */
 export const measure = async <Name extends string>(
   subjects: Readonly<Record<Name, Subject>>,
-  { rounds, time }: Effort
+  effort: Effort,
+  heavy = false
 ): Promise<Readonly<Record<Name, Series>>> => {
   const names = Object.keys(subjects) as Array<Name>
-  const bench = new Bench({ warmup: false, iterations: 1, time, throws: true })
+  const { heavyRounds, rounds, time } = effort
+  const bench = new Bench({ warmup: false, iterations: heavy ? 2 : 1, time, throws: true })
   const tasks = {} as Record<Name, Task>
   const series = {} as Record<Name, Array<number>>
   for (const name of names) {
-    const { run } = subjects[name]
-    const first = run()
+    const first = subjects[name].run()
     await first
-    bench.add(name, run, { async: first instanceof Promise })
+    bench.add(name, subjects[name].run, { async: first instanceof Promise })
     tasks[name] = bench.getTask(name)!
     series[name] = []
   }
@@ -51,16 +52,24 @@ export const measure = async <Name extends string>(
     if (result.state !== "completed") throw new Error(`${name} was ${result.state}`)
     return (result.period * 1e6) / subjects[name].units
   }
-  for (let round = -warmup; round < rounds; round++) {
+  // Until everything is compiled as well as it will ever be.
+  const warmup = heavy ? 1 : Math.ceil(500 / time)
+  for (let round = -warmup; round < (heavy ? heavyRounds : rounds); round++) {
     for (const name of round % 2 === 0 ? names : names.toReversed()) {
-      gc()
-      // A full collection throws away compiled code as well: the first turn after it is not what we are after.
-      await turn(name)
+      if (heavy) await collectAndWarmUp(subjects[name])
       const figure = await turn(name)
       if (round >= 0) series[name].push(figure)
     }
   }
   return series
+}
+
+/** Collecting all garbage throws away compiled code, too. */
+const collectAndWarmUp = async ({ run }: Subject): Promise<void> => {
+  gc()
+  const start = performance.now()
+  do await run()
+  while (performance.now() - start < 100)
 }
 
 const quantile = (series: Series, q: number): number => {

@@ -22,7 +22,7 @@ import * as Performer from "../Performer.ts"
 import { Place, SideEffects } from "../Place.ts"
 import { make as makeRecorder, Recorder } from "../Recorder.ts"
 import type * as SideEffect from "../SideEffect.ts"
-import * as explain from "./explain.ts"
+import * as explain from "./internal/explain.ts"
 
 export { Recorder } from "../Recorder.ts"
 
@@ -32,7 +32,7 @@ export { Recorder } from "../Recorder.ts"
  * @category errors
  * @since 0.1.0
  */
-export class ExpectationFailed extends Data.TaggedError("ExpectationFailed")<{ readonly message: string }> {}
+export class ExpectationFailed extends /*#__PURE__*/ Data.TaggedError("ExpectationFailed")<{ readonly message: string }> {}
 
 /**
  * A part of a payload: of an object some fields, of an array all elements, each in part.
@@ -54,7 +54,7 @@ export type Matcher<S extends SideEffect.Any> =
   | Partially<SideEffect.Payload<S>>
   | ((payload: SideEffect.Payload<S>, intent: Intent.Intent<S>) => boolean)
 
-const see: Effect.Effect<explain.Seen, never, Recorder> = Effect.flatMap(Recorder, (recorder) =>
+const see: Effect.Effect<explain.Seen, never, Recorder> = /*#__PURE__*/ Effect.flatMap(Recorder, (recorder) =>
   Effect.map(
     Effect.zip(recorder.intents, recorder.enqueued),
     ([escaped, enqueued]) => ({ escaped, enqueued })
@@ -128,7 +128,7 @@ export const expectNotEnqueued = <S extends SideEffect.Any>(
  * @category expectations
  * @since 0.1.0
  */
-export const expectNothing: Effect.Effect<void, ExpectationFailed, Recorder> = Effect.flatMap(
+export const expectNothing: Effect.Effect<void, ExpectationFailed, Recorder> = /*#__PURE__*/ Effect.flatMap(
   see,
   (seen) => seen.escaped.length === 0 ? Effect.void : fail(explain.notNothing(seen))
 )
@@ -279,7 +279,7 @@ export const drain = (options?: {
     return { performed, failed, cancelled, snoozed }
   })
 
-const performOnce = Effect.fnUntraced(function*(
+const performOnce = /*#__PURE__*/ Effect.fnUntraced(function*(
   root: Place["root"],
   context: Context.Context<never>,
   recorded: Intent.Any
@@ -295,11 +295,7 @@ const performOnce = Effect.fnUntraced(function*(
   }
   // The recorded intent has its decision already; what the handler makes of it is decided on a copy.
   const intent = copy(recorded)
-  const performer = Performer.make(root, new Map([[intent.name, entry]]), undefined)
-  const run = performer.begin(intent, "drain")
-  for (let attempts = 0; Decision.of(intent) === undefined; attempts++) {
-    yield* performer.attempt(run)
-    if (Decision.of(intent) === undefined && run.attempts === attempts) return undefined
-  }
+  const perform = Performer.make(root, new Map([[intent.name, entry]]), undefined)
+  yield* perform([intent], "drain", (_, snoozed) => Effect.succeed(!snoozed))
   return Decision.of(intent)
 })

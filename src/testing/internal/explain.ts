@@ -1,7 +1,7 @@
 import * as Formatter from "effect/Formatter"
 import * as TextDiff from "effect/TextDiff"
-import * as Decision from "../Decision.ts"
-import type * as Intent from "../Intent.ts"
+import * as Decision from "../../Decision.ts"
+import type * as Intent from "../../Intent.ts"
 import { distance, matches, project } from "./match.ts"
 
 // How a failed expectation explains itself. The words are part of what the test kit promises, and tested.
