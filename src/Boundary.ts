@@ -15,8 +15,8 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Decision from "./Decision.ts"
-import type * as Intent from "./Intent.ts"
 import { DispatchError } from "./Dispatcher.ts"
+import type * as Intent from "./Intent.ts"
 import * as describe from "./internal/describe.ts"
 import type { IntentImpl } from "./internal/intent.ts"
 import * as Policy from "./Policy.ts"
@@ -421,13 +421,13 @@ const narrow = /*#__PURE__*/ Effect.fnUntraced(function*(
 })
 
 const decisionOf = (intent: Intent.Any, policy: string, exit: Exit.Exit<Policy.Verdict>): Decision.Decision => {
-  const by = `policy ${policy}`
   if (exit._tag === "Failure") {
     const defect = new Policy.PolicyDefect({ intent, policy, cause: Cause.squash(exit.cause) })
-    return { _tag: "Failed", intent, by, attempts: 0, cause: Cause.die(defect) }
+    return { _tag: "Failed", intent, by: `policy ${policy}`, attempts: 0, cause: Cause.die(defect) }
   }
-  const verdict = exit.value
+  const verdict = exit.value as Exclude<Policy.Verdict, typeof Policy.allow>
+  const by = `policy ${verdict.by ?? policy}`
   return verdict._tag === "Duplicate"
     ? { _tag: "Deduplicated", intent, by, of: verdict.of }
-    : { _tag: "Dropped", intent, by, reason: verdict._tag === "Drop" ? verdict.reason : "" }
+    : { _tag: "Dropped", intent, by, reason: verdict.reason }
 }

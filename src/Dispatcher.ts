@@ -5,13 +5,13 @@
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
-import * as Context from "effect/Context"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Decision from "./Decision.ts"
 import * as Intent from "./Intent.ts"
@@ -97,7 +97,9 @@ export interface Opened {
 }
 
 const IntentSchema = /*#__PURE__*/ Schema.declare(Intent.isIntent, { identifier: "Intent" })
-const CauseSchema = /*#__PURE__*/ Schema.declare((u): u is Cause.Cause<unknown> => Cause.isCause(u), { identifier: "Cause" })
+const CauseSchema = /*#__PURE__*/ Schema.declare((u): u is Cause.Cause<unknown> => Cause.isCause(u), {
+  identifier: "Cause"
+})
 
 /**
  * Side effects that were to be performed and failed. `failures` lists each failed intent with its cause, `dispatched`
@@ -195,7 +197,8 @@ const failingFast = (port: Port) => () => {
           if (Decision.of(intent)?._tag === "Failed") failed ??= intent
         })
       }
-      const reason = `side effect "${failed.name}" (intent ${failed.id}) failed before it, and the dispatcher fails fast`
+      const reason =
+        `side effect "${failed.name}" (intent ${failed.id}) failed before it, and the dispatcher fails fast`
       port.settle({ _tag: "Dropped", intent, by: "dispatcher inline", reason })
       return Effect.void
     })
@@ -464,7 +467,10 @@ export const make: {
           drain: Effect.asVoid(Effect.provideContext(options.drain ?? Effect.void, context)),
           dispatch: (intents) =>
             Effect.map(
-              Effect.provideContext(options.dispatch(intents, (intent: Intent.Any) => port.perform([intent], options.name)), context),
+              Effect.provideContext(
+                options.dispatch(intents, (intent: Intent.Any) => port.perform([intent], options.name)),
+                context
+              ),
               () => {
                 const by = `dispatcher ${options.name}`
                 for (const intent of intents) port.settle({ _tag: "Dispatched", intent, by, attempts: 0 })

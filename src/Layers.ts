@@ -195,7 +195,9 @@ const checkSelector = (group: SideEffectGroup.Any, who: string, selector: Policy
 const unmatched = (group: SideEffectGroup.Any, who: string, selector: Policy.Selector): string | undefined => {
   const selects = Policy.selectsName(selector)
   if (selects === undefined || [...group.sideEffects.keys()].some(selects)) return undefined
-  return `${Policy.describeSelector(selector)} in ${who} matches no side effect of group "${group.name}". Correct it, ` +
+  return `${
+    Policy.describeSelector(selector)
+  } in ${who} matches no side effect of group "${group.name}". Correct it, ` +
     `or remove it. The group has: ${[...group.sideEffects.keys()].join(", ") || "nothing"}.`
 }
 

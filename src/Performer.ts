@@ -103,7 +103,9 @@ export const make = (
             return loop
           }
           return Effect.flatMap(wait(pause, isSnoozed(cause)), (again) => {
-            if (!again) next()
+            if (!again) {
+              next()
+            }
             return loop
           })
         }))
@@ -151,7 +153,8 @@ const failed = (
   observer: Decision.Observer | undefined
 ): Effect.Effect<Duration.Duration | undefined, never, any> => {
   const { attempts, handler: { entry: { onExhausted } }, intent, place } = run
-  const fail = (cause: Cause.Cause<unknown>) => Decision.settle(observer, { _tag: "Failed", intent, by, attempts, cause })
+  const fail = (cause: Cause.Cause<unknown>) =>
+    Decision.settle(observer, { _tag: "Failed", intent, by, attempts, cause })
   return closeOwn(place, Exit.failCause(cause)).pipe(
     Effect.andThen(Effect.suspend(() => pauseOf(run, cause))),
     Effect.catchCause((died) => {

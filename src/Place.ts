@@ -133,19 +133,25 @@ export class Place {
   /** At the call site, innermost first. */
   private ask(boundary: BoundaryState, intent: Intent.Any): Effect.Effect<void> {
     const layers = Effect.suspend(() => this.root.onEnqueue?.(intent) ?? Effect.void)
-    return Effect.andThen(layers, Effect.forEach(this.guards, ({ of, policy }) => {
-      const { state } = of === "local"
-        ? boundary.ask(policy, policy)
-        : of === "layer"
-        ? boundary.outermost.ask(policy, of)
-        : of.ask(policy, "own")
-      return Effect.catchDefect(Effect.suspend(() => policy.onEnqueue!(intent, state) ?? Effect.void), (cause) =>
-        Effect.die(
-          cause instanceof Policy.PolicyViolation
-            ? cause
-            : new Policy.PolicyDefect({ intent, policy: policy.name, cause })
-        ))
-    }, { discard: true }))
+    return Effect.andThen(
+      layers,
+      Effect.forEach(this.guards, ({ of, policy }) => {
+        const { state } = of === "local"
+          ? boundary.ask(policy, policy)
+          : of === "layer"
+          ? boundary.outermost.ask(policy, of)
+          : of.ask(policy, "own")
+        return Effect.catchDefect(
+          Effect.suspend(() => policy.onEnqueue!(intent, state) ?? Effect.void),
+          (cause) =>
+            Effect.die(
+              cause instanceof Policy.PolicyViolation
+                ? cause
+                : new Policy.PolicyDefect({ intent, policy: policy.name, cause })
+            )
+        )
+      }, { discard: true })
+    )
   }
 
   private push(
@@ -162,7 +168,9 @@ export class Place {
       Effect.suspend(() => boundary.close(succeeded) ?? Effect.void)
     ) as Effect.Effect<void>
     return Effect.as(
-      this.root.outsideBoundary === "warn" ? Effect.andThen(Effect.logWarning(outsideMessage(intent)), release) : release,
+      this.root.outsideBoundary === "warn"
+        ? Effect.andThen(Effect.logWarning(outsideMessage(intent)), release)
+        : release,
       intent
     )
   }
@@ -179,7 +187,8 @@ const late = (boundary: BoundaryState, intent: Intent.Any): BoundaryClosed => {
   return new BoundaryClosed({
     boundary: name,
     intent,
-    message: `Side effect "${intent.name}" was enqueued after ${name === undefined ? "its boundary" : boundary.label} ` +
+    message:
+      `Side effect "${intent.name}" was enqueued after ${name === undefined ? "its boundary" : boundary.label} ` +
       `had ended (${boundary.closed}). A fiber has outlived the unit of work it was forked in: wait for it inside the ` +
       "boundary, or open a boundary in the fiber itself."
   })

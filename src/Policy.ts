@@ -30,15 +30,15 @@ export const TypeId: TypeId = "~effect-side-effects/Policy"
 export type TypeId = "~effect-side-effects/Policy"
 
 /**
- * What a policy says about one intent.
+ * What a policy says about one intent. `by` is set where a policy speaks for another one, as `all` does.
  *
  * @category models
  * @since 0.1.0
  */
 export type Verdict =
   | { readonly _tag: "Allow" }
-  | { readonly _tag: "Drop"; readonly reason: string }
-  | { readonly _tag: "Duplicate"; readonly of: string }
+  | { readonly _tag: "Drop"; readonly reason: string; readonly by?: string }
+  | { readonly _tag: "Duplicate"; readonly of: string; readonly by?: string }
 
 /**
  * Decides for each intent whether it may escape. Made by `make` or by one of the ready-made constructors.
@@ -114,7 +114,7 @@ export const isPolicy = (u: unknown): u is Policy => Predicate.hasProperty(u, Ty
  * @category verdicts
  * @since 0.1.0
  */
-export const allow: Verdict = { _tag: "Allow" }
+export const allow: Extract<Verdict, { readonly _tag: "Allow" }> = { _tag: "Allow" }
 
 /**
  * The verdict that keeps an intent in, for a reason that people will read.
@@ -288,14 +288,14 @@ export const limit = (n: number): Policy => {
 }
 
 /**
- * Lets pass the first `n` intents of each boundary for every value of the key.
+ * Lets pass the first `n` intents of each boundary for every value of the key. One without a key (`undefined`) passes.
  *
  * **Example** (At most three mails to one address)
  *
  * ```ts
  * import { Policy } from "effect-side-effects"
  *
- * const policy = Policy.limitBy((intent) => intent.payload.to, 3)
+ * const policy = Policy.limitBy((intent) => intent.payload?.to, 3)
  * ```
  *
  * @category policies
@@ -308,6 +308,7 @@ export const limitBy = (key: (intent: Intent.Any) => unknown, n: number): Policy
     state: () => new Map<unknown, number>(),
     decide: (intent, counts) => {
       const value = key(intent)
+      if (value === undefined) return allow
       const count = counts.get(value) ?? 0
       if (count >= n) return drop(`more than ${n} for ${String(value)} in one boundary`)
       counts.set(value, count + 1)
@@ -371,7 +372,12 @@ export const tap = (f: (intent: Intent.Any) => Effect.Effect<unknown> | void): P
 
 /**
  * Lets pass what all of the policies let pass. They are asked in order, and the first that keeps an intent in is the
- * last one asked about it.
+ * last one asked about it. The decision names it.
+ *
+ * **Gotchas**
+ *
+ * A policy that remembers (`limit`, `limitBy`, `dedupe`) counts what those before it let pass, and does not hear what those
+ * after it keep in: put it last.
  *
  * @category combinators
  * @since 0.1.0
@@ -381,16 +387,20 @@ export const all = (...policies: ReadonlyArray<Policy>): Policy =>
     name: `all(${policies.map((policy) => policy.name).join(", ")})`,
     selectors: policies.flatMap((policy) => policy.selectors),
     state: () => policies.map((policy) => policy.state?.()),
-    onEnqueue: policies.some((policy) => policy.onEnqueue) ? Effect.fnUntraced(function*(intent, states) {
-      for (const [i, policy] of policies.entries()) yield* policy.onEnqueue?.(intent, states[i]) ?? Effect.void
-    }) : undefined,
-    decide: policies.some((policy) => policy.decide) ? Effect.fnUntraced(function*(intent, states) {
-      for (const [i, policy] of policies.entries()) {
-        const verdict = yield* toEffect(policy.decide?.(intent, states[i]) ?? allow)
-        if (verdict._tag !== "Allow") return verdict
-      }
-      return allow
-    }) : undefined
+    onEnqueue: policies.some((policy) => policy.onEnqueue) ?
+      Effect.fnUntraced(function*(intent, states) {
+        for (const [i, policy] of policies.entries()) yield* policy.onEnqueue?.(intent, states[i]) ?? Effect.void
+      }) :
+      undefined,
+    decide: policies.some((policy) => policy.decide) ?
+      Effect.fnUntraced(function*(intent, states) {
+        for (const [i, policy] of policies.entries()) {
+          const verdict = yield* toEffect(policy.decide?.(intent, states[i]) ?? allow)
+          if (verdict._tag !== "Allow") return { by: policy.name, ...verdict }
+        }
+        return allow
+      }) :
+      undefined
   })
 
 /** @internal */

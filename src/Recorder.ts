@@ -5,7 +5,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Decision from "./Decision.ts"
+import type * as Decision from "./Decision.ts"
 import type * as Intent from "./Intent.ts"
 
 /**

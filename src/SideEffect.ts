@@ -92,7 +92,7 @@ export interface SideEffect<in out Name extends string, in out Payload extends P
   handler<E, R, RX = never, RS = never>(
     handle: (payload: Payload["Type"], delivery: Delivery<SideEffect<Name, Payload>>) => Effect.Effect<unknown, E, R>,
     options?: HandlerOptions<E, RX, RS, SideEffect<Name, Payload>>
-  ): HandlerWith<Payload["Type"], NoInfer<E>, NoInfer<R> | NoInfer<RX> | NoInfer<RS>>
+  ): HandlerWith<Payload["Type"], Types.NoInfer<E>, Types.NoInfer<R> | Types.NoInfer<RX> | Types.NoInfer<RS>>
 
   /**
    * The layer that performs this side effect. Takes a function of payload and delivery, or an effect that makes one

@@ -8,7 +8,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
-import { BoundaryClosed, BoundaryState, type Options, type Report } from "./Boundary.ts"
+import { BoundaryClosed, type BoundaryState, type Options, type Report } from "./Boundary.ts"
 import type * as Dispatcher from "./Dispatcher.ts"
 import type * as Intent from "./Intent.ts"
 import { recordingRoot } from "./Layers.ts"
@@ -227,9 +227,9 @@ const look = (
  * @category inspection
  * @since 0.1.0
  */
-export const intents: Effect.Effect<ReadonlyArray<Intent.Any>, never, SideEffects<never>> = /*#__PURE__*/ look((boundary) =>
-  boundary.all()
-)
+export const intents: Effect.Effect<ReadonlyArray<Intent.Any>, never, SideEffects<never>> = /*#__PURE__*/ look((
+  boundary
+) => boundary.all())
 
 /**
  * The intents that were enqueued in the current boundary itself. A snapshot; empty outside a boundary.
@@ -237,9 +237,9 @@ export const intents: Effect.Effect<ReadonlyArray<Intent.Any>, never, SideEffect
  * @category inspection
  * @since 0.1.0
  */
-export const ownIntents: Effect.Effect<ReadonlyArray<Intent.Any>, never, SideEffects<never>> = /*#__PURE__*/ look((boundary) =>
-  boundary.own()
-)
+export const ownIntents: Effect.Effect<ReadonlyArray<Intent.Any>, never, SideEffects<never>> = /*#__PURE__*/ look((
+  boundary
+) => boundary.own())
 
 /**
  * The intents that boundaries inside the current one have handed to it. A snapshot; empty outside a boundary.
@@ -247,9 +247,9 @@ export const ownIntents: Effect.Effect<ReadonlyArray<Intent.Any>, never, SideEff
  * @category inspection
  * @since 0.1.0
  */
-export const capturedIntents: Effect.Effect<ReadonlyArray<Intent.Any>, never, SideEffects<never>> = /*#__PURE__*/ look((boundary) =>
-  boundary.captured()
-)
+export const capturedIntents: Effect.Effect<ReadonlyArray<Intent.Any>, never, SideEffects<never>> = /*#__PURE__*/ look((
+  boundary
+) => boundary.captured())
 
 /**
  * A boundary that is closed by hand, for integrations whose units of work are not effects.

@@ -20,10 +20,14 @@ describe("Boundary", () => {
       Effect.gen(function*() {
         let report!: Boundary.Report
         const { layer } = shop()
-        const onClose = (closed: Boundary.Report) => Effect.sync(() => {
-          report = closed
-        })
-        yield* around(SideEffects.boundary<A, E, SideEffects.SideEffects<any>>(effect, { ...options, onClose })).pipe(Effect.exit, Effect.provide(layer))
+        const onClose = (closed: Boundary.Report) =>
+          Effect.sync(() => {
+            report = closed
+          })
+        yield* around(SideEffects.boundary<A, E, SideEffects.SideEffects<any>>(effect, { ...options, onClose })).pipe(
+          Effect.exit,
+          Effect.provide(layer)
+        )
         return report
       })
 
@@ -59,7 +63,9 @@ describe("Boundary", () => {
             policy: Policy.block("**:push:**")
           },
           (inner) =>
-            SideEffects.boundary(Effect.tap(inner, () => Effect.map(SideEffects.intents, (intents) => pending = intents)))
+            SideEffects.boundary(
+              Effect.tap(inner, () => Effect.map(SideEffects.intents, (intents) => pending = intents))
+            )
         )
         assert.strictEqual(report.outcome, "captured")
         assert.deepStrictEqual(ids(report.intents), ["1", "2"])

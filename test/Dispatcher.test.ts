@@ -62,7 +62,9 @@ describe("Dispatcher", () => {
         assert.deepStrictEqual(tags(intents), ["Dispatched", "Failed", "Dropped", "Dropped"])
         assert.strictEqual(
           Decision.format(Decision.of(intents[2])!),
-          `dropped by dispatcher inline: side effect "orders:mail:send" (intent ${intents[1].id}) failed before it, and ` +
+          `dropped by dispatcher inline: side effect "orders:mail:send" (intent ${
+            intents[1].id
+          }) failed before it, and ` +
             "the dispatcher fails fast"
         )
       }))
@@ -70,8 +72,10 @@ describe("Dispatcher", () => {
     it.effect("waits for delays, those without first", () =>
       Effect.gen(function*() {
         const ran: Array<readonly [string, number]> = []
-        const layer = jobs(Dispatcher.inline(), (id) =>
-          Effect.map(Clock.currentTimeMillis, (now) => ran.push([id, now])))
+        const layer = jobs(
+          Dispatcher.inline(),
+          (id) => Effect.map(Clock.currentTimeMillis, (now) => ran.push([id, now]))
+        )
         const fiber = yield* Effect.all([
           job("late", { delay: "1 hour" }),
           job("soon", { delay: "1 minute" }),
@@ -245,7 +249,8 @@ describe("Dispatcher", () => {
         const hand = (name: string) =>
           Dispatcher.make({
             name,
-            dispatch: (intents) => Effect.sync(() => void handed.push(`${name}: ${intents.map((i) => i.name).join(" ")}`))
+            dispatch: (intents) =>
+              Effect.sync(() => void handed.push(`${name}: ${intents.map((i) => i.name).join(" ")}`))
           })
         const mails = hand("mails")
         const { calls, layer } = shop({
@@ -286,7 +291,9 @@ describe("Dispatcher", () => {
     it.effect("one that fails harms no other", () =>
       Effect.gen(function*() {
         const down = Dispatcher.make({ name: "down", dispatch: () => Effect.fail("down") })
-        const { calls, layer } = shop({ dispatcher: Dispatcher.route([["**:mail:**", down], ["**", Dispatcher.inline()]]) })
+        const { calls, layer } = shop({
+          dispatcher: Dispatcher.route([["**:mail:**", down], ["**", Dispatcher.inline()]])
+        })
         const intents = yield* Effect.all([mail("1"), push("1")]).pipe(SideEffects.boundary(), Effect.provide(layer))
         assert.deepStrictEqual([calls, tags(intents)], [["push:1"], ["Failed", "Dispatched"]])
       }))
@@ -368,5 +375,4 @@ describe("Dispatcher", () => {
         assert.isTrue(Dispatcher.isDispatcher(dispatcher))
       }))
   })
-
 })

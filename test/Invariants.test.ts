@@ -443,7 +443,9 @@ describe("invariants", () => {
         assert.strictEqual(result, "the result")
         assert.deepStrictEqual(calls, ["mail:1", "mail:bad", "mail:bug", "mail:2"])
         assert.strictEqual(lines.length, 2)
-        for (const line of lines) assert.match(line, /^ERROR Side effect "orders:mail:send" failed in dispatcher inline/)
+        for (const line of lines) {
+          assert.match(line, /^ERROR Side effect "orders:mail:send" failed in dispatcher inline/)
+        }
       }))
 
     it.effect("unless abortOnError is set", () =>

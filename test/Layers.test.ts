@@ -65,9 +65,9 @@ describe("payloads", () => {
     Effect.gen(function*() {
       class Callback extends SideEffect.make("c", {
         description: "A function cannot be stored.",
-        payload: { then: Schema.declare((u): u is () => void => typeof u === "function") }
+        payload: { call: Schema.declare((u): u is () => void => typeof u === "function") }
       }) {}
-      const enqueue = SideEffects.enqueue(Callback, { then: () => {} })
+      const enqueue = SideEffects.enqueue(Callback, { call: () => {} })
       const exit = yield* Effect.exit(Effect.provide(enqueue, SideEffects.TestLayer))
       assert.match(
         message(exit),
@@ -79,7 +79,8 @@ describe("payloads", () => {
 })
 
 describe("LiveLayer", () => {
-  const build = (layer: Layer.Layer<any, any, any>) => Effect.exit(Effect.scoped(Layer.build(layer))) as Effect.Effect<Exit.Exit<any, any>>
+  const build = (layer: Layer.Layer<any, any, any>) =>
+    Effect.exit(Effect.scoped(Layer.build(layer))) as Effect.Effect<Exit.Exit<any, any>>
 
   it.effect("refuses a pattern that matches nothing", () =>
     Effect.gen(function*() {
@@ -158,7 +159,11 @@ describe("TestLayer", () => {
       const names = (intents: ReadonlyArray<{ readonly payload: any }>) => intents.map(({ payload }) => payload.id)
       assert.deepStrictEqual(names(yield* recorder.enqueued), ["outside", "1", "2"])
       assert.deepStrictEqual(names(yield* recorder.intents), ["outside", "2"])
-      assert.deepStrictEqual((yield* recorder.decisions).map(({ _tag }) => _tag), ["Dispatched", "Discarded", "Dispatched"])
+      assert.deepStrictEqual((yield* recorder.decisions).map(({ _tag }) => _tag), [
+        "Dispatched",
+        "Discarded",
+        "Dispatched"
+      ])
       yield* recorder.clear
       assert.deepStrictEqual([yield* recorder.enqueued, yield* recorder.decisions], [[], []])
     }).pipe(Effect.provide(SideEffects.TestLayer)))
@@ -207,7 +212,9 @@ describe("ConfigLayer", () => {
     Effect.gen(function*() {
       const { decisions, lines } = yield* run({ SIDE_EFFECTS_MODE: "drop" })
       assert.deepStrictEqual(decisions, Array.from("12", () => "dropped by DropLayer: nothing may leave here"))
-      assert.deepStrictEqual(lines, ["INFO DropLayer dropped 2 side effects: orders:mail:send ×1, orders:push:notify ×1"])
+      assert.deepStrictEqual(lines, [
+        "INFO DropLayer dropped 2 side effects: orders:mail:send ×1, orders:push:notify ×1"
+      ])
     }))
 
   it.effect("asserts none", () =>
@@ -258,7 +265,7 @@ describe("ConfigLayer", () => {
       Effect.gen(function*() {
         const { exit } = yield* run(env)
         assert.strictEqual(message(exit), expected)
-        assert.strictEqual((Exit.isFailure(exit) && (Cause.squash(exit.cause) as any)._tag), "ConfigError")
+        assert.strictEqual(Exit.isFailure(exit) && (Cause.squash(exit.cause) as any)._tag, "ConfigError")
       }))
   }
 })

@@ -55,7 +55,11 @@ const run = (tree: Tree, trace: Trace): Effect.Effect<unknown, never, SideEffect
   switch (tree._tag) {
     case "Enqueue":
       return Effect.map(
-        (tree.kind === "mail" ? mail("m") : push("p")) as Effect.Effect<Intent.Any, never, SideEffects.SideEffects<any>>,
+        (tree.kind === "mail" ? mail("m") : push("p")) as Effect.Effect<
+          Intent.Any,
+          never,
+          SideEffects.SideEffects<any>
+        >,
         (intent) => {
           trace.intents.set(tree, intent)
           trace.order.push(intent)

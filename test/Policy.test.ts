@@ -32,18 +32,26 @@ describe("Policy", () => {
     ["limit", Policy.limit(2), "mail:1 push:1"],
     ["limit of none", Policy.limit(0), ""],
     ["limitBy", Policy.limitBy(({ name }) => name, 1), "mail:1 push:1 ping"],
+    ["limitBy without a key", Policy.limitBy(({ payload }) => payload?.id, 1), "mail:1 mail:2 ping"],
     ["dedupe", Policy.dedupe(), "mail:1 push:1 mail:2 push:2 ping"],
     ["dedupe by a key of its own", Policy.dedupe(({ payload }) => payload?.id), "mail:1 mail:2 ping"],
     ["all", Policy.all(Policy.block(Ping), Policy.limit(3)), "mail:1 push:1 mail:2"],
     ["all of none", Policy.all(), everything],
     [
       "make, with an effect",
-      Policy.make({ name: "own", decide: ({ name }) => Effect.succeed(name === Mail._tag ? Policy.allow : Policy.drop("no")) }),
+      Policy.make({
+        name: "own",
+        decide: ({ name }) => Effect.succeed(name === Mail._tag ? Policy.allow : Policy.drop("no"))
+      }),
       "mail:1 mail:2 mail:1"
     ],
     [
       "make, with a state",
-      Policy.make({ name: "odd", state: () => ({ n: 0 }), decide: (_, state) => state.n++ % 2 ? Policy.drop("even") : Policy.allow }),
+      Policy.make({
+        name: "odd",
+        state: () => ({ n: 0 }),
+        decide: (_, state) => state.n++ % 2 ? Policy.drop("even") : Policy.allow
+      }),
       "mail:1 mail:2 mail:1"
     ]
   ]
@@ -54,6 +62,21 @@ describe("Policy", () => {
         assert.strictEqual(yield* left(policy), expected, "a state starts fresh in each boundary")
       }))
   }
+
+  it.effect("all: the decision names the one that kept it in", () =>
+    Effect.gen(function*() {
+      const { layer } = shop({ policy: Policy.all(Policy.limit(9), Policy.all(Policy.block(Mail), Policy.dedupe())) })
+      const [dropped, , duplicate] = yield* Effect.all([
+        mail("1"),
+        SideEffects.enqueue(Push, { id: "1" }, { key: "k" }),
+        SideEffects.enqueue(Push, { id: "1" }, { key: "k" })
+      ]).pipe(SideEffects.boundary(), Effect.provide(layer))
+      assert.match(
+        Decision.format(Decision.of(dropped)!),
+        /^dropped by policy block\("orders:mail:send"\): it is blocked$/
+      )
+      assert.match(Decision.format(Decision.of(duplicate)!), /^deduplicated by policy dedupe: the same as intent/)
+    }))
 
   it.effect("all: what an earlier policy drops does not count for a later one", () =>
     Effect.gen(function*() {
@@ -128,7 +151,10 @@ describe("Policy", () => {
       }).pipe(SideEffects.boundary(), Effect.provide(layer))
       assert.deepStrictEqual(calls, ["push:1", "mail:1", "mail:3"])
       assert.deepStrictEqual(intent.policies, ["limit(1)"])
-      assert.strictEqual(Decision.format(Decision.of(intent)!), "dropped by policy limit(1): more than 1 in one boundary")
+      assert.strictEqual(
+        Decision.format(Decision.of(intent)!),
+        "dropped by policy limit(1): more than 1 in one boundary"
+      )
     }))
 
   describe("defects", () => {
@@ -143,7 +169,10 @@ describe("Policy", () => {
         Effect.gen(function*() {
           const { calls, layer } = shop()
           const { layer: logger, lines } = logs()
-          const policy = Policy.make({ name: "buggy", decide: (intent) => intent.payload.id === "1" ? bug() : Policy.allow })
+          const policy = Policy.make({
+            name: "buggy",
+            decide: (intent) => intent.payload.id === "1" ? bug() : Policy.allow
+          })
           const intent = yield* Effect.tap(mail("1"), () => mail("2")).pipe(
             SideEffects.boundary({ policy }),
             Effect.provide(layer),
@@ -183,7 +212,10 @@ describe("Policy", () => {
           Effect.flip,
           Effect.provide(layer)
         )
-        assert.match(error.message, /^1 of 1 side effects failed:\n- orders:mail:send \(intent .+\): PolicyDefect: Policy buggy died/)
+        assert.match(
+          error.message,
+          /^1 of 1 side effects failed:\n- orders:mail:send \(intent .+\): PolicyDefect: Policy buggy died/
+        )
       }))
   })
 

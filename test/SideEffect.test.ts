@@ -3,7 +3,7 @@ import { Decision, type Intent, SideEffect, SideEffectGroup, SideEffects } from 
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -54,7 +54,7 @@ describe("SideEffect", () => {
       assert.strictEqual(Mail.description, "Email the customer.\nUses the template of the shop.")
       assert.strictEqual(Mail.idempotencyKey!({ id: "7" }), "7")
       assert.isTrue(SideEffect.isSideEffect(Mail))
-      assert.isFalse(SideEffect.isSideEffect(class {}))
+      assert.isFalse(SideEffect.isSideEffect(() => {}))
     })
 
     it("takes a schema as payload", () => {
@@ -120,10 +120,12 @@ describe("SideEffect", () => {
         const Prefix = Context.Service<string>("Prefix")
         const sent: Array<string> = []
         const handler = Mail.toLayer(Effect.map(Prefix, (prefix) => ({ id }: { readonly id: string }) =>
-          Effect.map(Transport, (send) => send(prefix + id))))
+          Effect.map(Transport, (send) =>
+            send(prefix + id))))
         const live = SideEffects.LiveLayer(SideEffectGroup.make("g").add(Mail)).pipe(
           Layer.provide(handler),
-          Layer.provide(Layer.succeed(Transport, (text: string) => void sent.push(text))),
+          Layer.provide(Layer.succeed(Transport, (text: string) =>
+            void sent.push(text))),
           Layer.provide(Layer.succeed(Prefix, "mail "))
         )
         yield* SideEffects.enqueue(Mail, { id: "1" }).pipe(SideEffects.boundary(), Effect.provide(live))
@@ -192,7 +194,10 @@ describe("SideEffect", () => {
         assert.deepStrictEqual(attempts, [0, 60_000, 120_000])
         assert.strictEqual((decision as Decision.Failed).attempts, 3)
         assert.deepStrictEqual(exhausted, [[new Broken({ id: "1" }), 3, "orders:mail:send"]])
-        assert.match(lines.join("\n"), /^ERROR Side effect "orders:mail:send" failed in dispatcher inline after 3 attempts \(intent/)
+        assert.match(
+          lines.join("\n"),
+          /^ERROR Side effect "orders:mail:send" failed in dispatcher inline after 3 attempts \(intent/
+        )
       }))
 
     it.effect("only for some errors", () =>
@@ -274,7 +279,7 @@ describe("SideEffect", () => {
 
     it.effect("they pass through the handler's own error handling", () =>
       Effect.gen(function*() {
-        const { decision } = yield* deliver(() => Effect.catch(SideEffect.cancel("no"), () => Effect.void))
+        const { decision } = yield* deliver(() => SideEffect.cancel("no").pipe(Effect.catch(() => Effect.void)))
         assert.strictEqual(decision._tag, "Dropped")
       }))
   })

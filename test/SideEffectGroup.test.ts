@@ -30,7 +30,8 @@ describe("SideEffectGroup", () => {
   })
 
   it("refuses a second side effect of the same name", () => {
-    const message = "Group \"empty\" already has a side effect named \"orders:mail:send\". A name stands for one side " +
+    const message =
+      "Group \"empty\" already has a side effect named \"orders:mail:send\". A name stands for one side " +
       "effect: give the second one another name, or remove it if it is the same."
     assert.throws(() => Empty.add(Mail, SecondMail), message)
     assert.throws(() => Empty.add(Mail).add(Mail), message)
@@ -52,10 +53,12 @@ describe("SideEffectGroup", () => {
       })))
       yield* SideEffects.enqueueAll([[Mail, { id: "1" }], [Push, { id: "2" }]]).pipe(
         SideEffects.boundary(),
-        Effect.provide(SideEffects.LiveLayer(Shop).pipe(
-          Layer.provide(handlers),
-          Layer.provide(Layer.succeed(Prefix, "the"))
-        ))
+        Effect.provide(
+          SideEffects.LiveLayer(Shop).pipe(
+            Layer.provide(handlers),
+            Layer.provide(Layer.succeed(Prefix, "the"))
+          )
+        )
       )
       assert.deepStrictEqual(seen, ["the mail 1", "the push 2"])
     }))

@@ -1,6 +1,6 @@
 import { Effect, ManagedRuntime } from "effect"
 import { SideEffects } from "effect-side-effects"
-import { measure, median, quartiles, type Effort } from "../lib/measure.ts"
+import { type Effort, measure, median, quartiles } from "../lib/measure.ts"
 import { heading, number, spread, table } from "../lib/report.ts"
 import { live, LiveInBackground, ours, repeat } from "../lib/subjects.ts"
 
@@ -9,7 +9,9 @@ const intents = 10_000
 export const background = async (effort: Effort): Promise<void> => {
   heading(
     "The background dispatcher",
-    `${number(intents)} intents in units of work of 100, until all of them are performed. In the background each intent ` +
+    `${
+      number(intents)
+    } intents in units of work of 100, until all of them are performed. In the background each intent ` +
       "has a fiber of its own."
   )
   const program = Effect.andThen(

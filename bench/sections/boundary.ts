@@ -1,5 +1,5 @@
 import { Context, Effect } from "effect"
-import { measure, median, quartiles, ratios, type Effort, type Subject } from "../lib/measure.ts"
+import { type Effort, measure, median, quartiles, ratios, type Subject } from "../lib/measure.ts"
 import { bar, heading, number, spread, table, times } from "../lib/report.ts"
 import { live, ours, repeat } from "../lib/subjects.ts"
 

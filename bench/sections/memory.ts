@@ -28,7 +28,9 @@ const retained = (
 export const memory = (runs: number): void => {
   heading(
     "Memory",
-    `Bytes per intent on the heap, after garbage collection, with ${number(intents)} intents in one boundary; payload ` +
+    `Bytes per intent on the heap, after garbage collection, with ${
+      number(intents)
+    } intents in one boundary; payload ` +
       "and UUID included."
   )
   const subjects = { "ours": ours, "by hand": byHand }

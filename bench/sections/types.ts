@@ -23,30 +23,33 @@ export const nothing = [Effect.void, Layer.empty, Schema.Void, SideEffect.make, 
 `
 
 /** Everything that a program does with its side effects, `n` times. */
-const programOf = (n: number): string => `${imports}
+const programOf = (n: number): string =>
+  `${imports}
 ${
-  lines(n, (i) =>
-    `export class E${i} extends SideEffect.make("module${i % 10}:context:action${i}", {
+    lines(n, (i) =>
+      `export class E${i} extends SideEffect.make("module${i % 10}:context:action${i}", {
   description: "Does ${i}.",
   payload: { orderId: Schema.String, to: Schema.String, amount${i}: Schema.Number }
 }) {}`)
-}
+  }
 export const Group = SideEffectGroup.make("all").add(${numbers(n).map((i) => `E${i}`).join(", ")})
 
 export const Handlers = Group.toLayer({
 ${
-  lines(n, (i) =>
-    `  "module${i % 10}:context:action${i}": ({ amount${i}, orderId }) => Effect.log(orderId, amount${i}),`)
-}
+    lines(
+      n,
+      (i) => `  "module${i % 10}:context:action${i}": ({ amount${i}, orderId }) => Effect.log(orderId, amount${i}),`
+    )
+  }
 })
 
 export const Live = SideEffects.LiveLayer(Group).pipe(Layer.provide(Handlers))
 
 ${
-  lines(n, (i) =>
-    `export const f${i} = (orderId: string) =>
+    lines(n, (i) =>
+      `export const f${i} = (orderId: string) =>
   SideEffects.enqueue(E${i}, { orderId, to: "ada@example.com", amount${i}: ${i} })`)
-}
+  }
 
 export const program = Effect.gen(function*() {
 ${lines(n, (i) => `  yield* f${i}("1042")`)}

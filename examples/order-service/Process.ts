@@ -53,7 +53,7 @@ const explain = ({ issue }: Schema.SchemaError): string => {
 }
 
 const decode = (json: string): Effect.Effect<Order, InvalidLine> =>
-  Schema.decodeEffect(Schema.UnknownFromJsonString)(json).pipe(
+  Schema.decodeEffect(Schema.fromJsonString(Schema.Unknown))(json).pipe(
     Effect.mapError(() => new InvalidLine({ reason: "not JSON" })),
     Effect.flatMap((input) =>
       Effect.mapError(
@@ -85,8 +85,8 @@ export const processOrders = (lines: ReadonlyArray<string>, watch: {
   Effect.forEach(lines, (json, index) =>
     processLine(json, watch.onClose).pipe(
       Effect.catchTag(
-        "SchemaError",
-        (error) => Effect.succeed<Outcome>({ _tag: "Invalid", line: index + 1, reason: explain(error) })
+        "InvalidLine",
+        ({ reason }) => Effect.succeed<Outcome>({ _tag: "Invalid", line: index + 1, reason })
       ),
       Effect.tap((outcome) => watch.onOutcome(outcome, index))
     ))

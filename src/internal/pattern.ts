@@ -87,7 +87,3 @@ const compileRegExp = (pattern: RegExp): (name: string) => boolean => {
   const stateless = new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, ""))
   return (name) => stateless.test(name)
 }
-
-/** Whether a string is a pattern rather than a plain name. */
-export const hasWildcard = (pattern: string): boolean =>
-  pattern.split(":").some((part) => part === "*" || part === "**")

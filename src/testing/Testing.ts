@@ -12,8 +12,8 @@ import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import { DispatchError } from "../Dispatcher.ts"
 import * as Decision from "../Decision.ts"
+import { DispatchError } from "../Dispatcher.ts"
 import type * as Intent from "../Intent.ts"
 import type { HandlerEntry } from "../internal/handler.ts"
 import { copy } from "../internal/intent.ts"
@@ -32,7 +32,9 @@ export { Recorder } from "../Recorder.ts"
  * @category errors
  * @since 0.1.0
  */
-export class ExpectationFailed extends /*#__PURE__*/ Data.TaggedError("ExpectationFailed")<{ readonly message: string }> {}
+export class ExpectationFailed
+  extends /*#__PURE__*/ Data.TaggedError("ExpectationFailed")<{ readonly message: string }>
+{}
 
 /**
  * A part of a payload: of an object some fields, of an array all elements, each in part.
@@ -54,11 +56,14 @@ export type Matcher<S extends SideEffect.Any> =
   | Partially<SideEffect.Payload<S>>
   | ((payload: SideEffect.Payload<S>, intent: Intent.Intent<S>) => boolean)
 
-const see: Effect.Effect<explain.Seen, never, Recorder> = /*#__PURE__*/ Effect.flatMap(Recorder, (recorder) =>
-  Effect.map(
-    Effect.zip(recorder.intents, recorder.enqueued),
-    ([escaped, enqueued]) => ({ escaped, enqueued })
-  ))
+const see: Effect.Effect<explain.Seen, never, Recorder> = /*#__PURE__*/ Effect.flatMap(
+  Recorder,
+  (recorder) =>
+    Effect.map(
+      Effect.zip(recorder.intents, recorder.enqueued),
+      ([escaped, enqueued]) => ({ escaped, enqueued })
+    )
+)
 
 const fail = (message: string): Effect.Effect<never, ExpectationFailed> =>
   Effect.fail(new ExpectationFailed({ message }))
@@ -158,8 +163,7 @@ export const expectOrder = (
 export const enqueued = <S extends SideEffect.Any>(
   sideEffect: S
 ): Effect.Effect<ReadonlyArray<SideEffect.Payload<S>>, never, Recorder> =>
-  Effect.map(see, ({ escaped }) =>
-    escaped.filter(({ name }) => name === sideEffect._tag).map(({ payload }) => payload))
+  Effect.map(see, ({ escaped }) => escaped.filter(({ name }) => name === sideEffect._tag).map(({ payload }) => payload))
 
 /**
  * What became of the side effects of an effect.
@@ -199,7 +203,12 @@ export const capture = <A, E, R>(
         Effect.map(recorder.decisions, (decisions): Captured<A, E> => {
           const of = (...tags: ReadonlyArray<Decision.Decision["_tag"]>) =>
             decisions.filter(({ _tag }) => tags.includes(_tag)).map(({ intent }) => intent)
-          return { exit, released: of("Dispatched"), dropped: of("Dropped", "Deduplicated"), discarded: of("Discarded") }
+          return {
+            exit,
+            released: of("Dispatched"),
+            dropped: of("Dropped", "Deduplicated"),
+            discarded: of("Discarded")
+          }
         })
     )
   }) as any
@@ -254,9 +263,9 @@ export const drain = (options?: {
     const failed: Array<Decision.Failed> = []
     const cancelled: Array<Decision.Dropped> = []
     const snoozed: Array<Intent.Any> = []
-    let found: boolean
-    do {
-      found = false
+    let more = true
+    while (more) {
+      more = false
       for (const intent of yield* recorder.intents) {
         const late = intent.delay !== undefined && Duration.toMillis(intent.delay) > until
         if (late || drained.has(intent) || snoozed.includes(intent)) continue
@@ -266,12 +275,12 @@ export const drain = (options?: {
           continue
         }
         drained.add(intent)
-        found = true
+        more = options?.recursive === true
         if (decision._tag === "Failed") failed.push({ ...decision, intent })
         else if (decision._tag === "Dropped") cancelled.push({ ...decision, intent })
         else performed.push(intent)
       }
-    } while (found && options?.recursive === true)
+    }
     if (options?.rethrow === true && failed.length > 0) {
       const failures = failed.map(({ cause, intent }) => ({ intent, cause }))
       return yield* Effect.die(new DispatchError({ boundary: undefined, failures, dispatched: performed.length }))

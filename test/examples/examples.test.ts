@@ -118,9 +118,9 @@ The outer boundary fails, but lets a warning through:
         "withPolicy and a boundary with two policies": [
           "  dispatched by dispatcher inline",
           "    mail ada@crm.test, search ada",
-          "  deduplicated by policy all(ownDomain, dedupe)",
+          "  deduplicated by policy dedupe",
           "    mail ada@crm.test",
-          "  dropped by policy all(ownDomain, dedupe): grace@example.com is not ours",
+          "  dropped by policy ownDomain: grace@example.com is not ours",
           "    mail grace@example.com",
           "  dropped by policy block(\"crm:text:send\"): it is blocked",
           "    text 555-0199"
@@ -157,7 +157,8 @@ FAILED  (wrong on purpose) a taken address gets a welcome
 Expected side effect "accounts:mail:send-welcome" to be enqueued
 but nothing escaped.
 It was enqueued, but did not escape:
-  {"to":"taken@example.org","language":"en"} discarded: boundary "sign-up" failed with AddressTaken
+  {"to":"taken@example.org","language":"en"}
+    discarded: boundary "sign-up" failed with AddressTaken
 `
       )
     }))

@@ -2,7 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { compilePattern } from "../../src/internal/pattern.ts"
 
 describe("compilePattern", () => {
-  const cases: ReadonlyArray<readonly [pattern: string | RegExp, yes: ReadonlyArray<string>, no: ReadonlyArray<string>]> = [
+  const cases: ReadonlyArray<
+    readonly [pattern: string | RegExp, yes: ReadonlyArray<string>, no: ReadonlyArray<string>]
+  > = [
     ["a:b", ["a:b"], ["a", "a:b:c", "b:a", "a:bb"]],
     ["a:*", ["a:b", "a:c"], ["a", "a:b:c", "b:a"]],
     ["*", ["a"], ["a:b"]],

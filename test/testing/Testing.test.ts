@@ -16,7 +16,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import { Mail, mail, Ping, push, Push } from "./../fixtures.ts"
+import { Mail, mail, Ping, Push, push } from "./../fixtures.ts"
 
 class Invoice extends SideEffect.make("billing:invoice:send", {
   description: "Send an invoice.",
@@ -138,9 +138,12 @@ describe("the test kit", () => {
             "  {\"id\":\"1\"}",
             "but nothing escaped.",
             "It was enqueued, but did not escape:",
-            "  {\"id\":\"1\"} discarded: boundary \"checkout\" failed with \"out of stock\"",
-            "  {\"id\":\"1\"} dropped by policy block(\"**:mail:**\"): it is blocked",
-            "  {\"id\":\"1\"} still waits: its boundary has not ended"
+            "  {\"id\":\"1\"}",
+            "    discarded: boundary \"checkout\" failed with \"out of stock\"",
+            "  {\"id\":\"1\"}",
+            "    dropped by policy block(\"**:mail:**\"): it is blocked",
+            "  {\"id\":\"1\"}",
+            "    still waits: its boundary has not ended"
           )
         )
         assert.strictEqual(
@@ -149,10 +152,14 @@ describe("the test kit", () => {
             "Expected side effect \"monitor:ping\" to be enqueued",
             "but nothing escaped.",
             "These were enqueued, but did not escape:",
-            "  {\"id\":\"1\"} discarded: boundary \"checkout\" failed with \"out of stock\"",
-            "  {\"id\":\"1\"} dropped by policy block(\"**:mail:**\"): it is blocked",
-            "  {\"id\":\"1\"} still waits: its boundary has not ended",
-            "  {\"id\":\"2\"} still waits: its boundary has not ended"
+            "  {\"id\":\"1\"}",
+            "    discarded: boundary \"checkout\" failed with \"out of stock\"",
+            "  {\"id\":\"1\"}",
+            "    dropped by policy block(\"**:mail:**\"): it is blocked",
+            "  {\"id\":\"1\"}",
+            "    still waits: its boundary has not ended",
+            "  {\"id\":\"2\"}",
+            "    still waits: its boundary has not ended"
           )
         )
       }).pipe(Effect.provide(SideEffects.TestLayer)))
@@ -171,7 +178,8 @@ describe("the test kit", () => {
             "  orders:mail:send {\"id\":\"2\"}",
             "  orders:mail:send {\"id\":\"3\"}",
             "It was also enqueued, but did not escape:",
-            `  {"id":"3"} deduplicated by policy dedupe: the same as intent ${(yield* (yield* Recorder).intents)[2]!.id}`
+            "  {\"id\":\"3\"}",
+            `    deduplicated by policy dedupe: the same as intent ${(yield* (yield* Recorder).intents)[2]!.id}`
           )
         )
         assert.strictEqual(third?.payload.id, "2")
@@ -305,7 +313,14 @@ describe("the test kit", () => {
         yield* SideEffects.boundary(Effect.all([mail("1"), mail("again"), mail("bad"), mail("cancel")]))
         yield* SideEffects.boundary(push("dropped"), { policy: Policy.dropAll })
         const { cancelled, failed, performed } = yield* drain()
-        assert.deepStrictEqual(done, ["mail 1 1", "mail again 1", "mail again 2", "mail again 3", "mail bad 1", "mail cancel 1"])
+        assert.deepStrictEqual(done, [
+          "mail 1 1",
+          "mail again 1",
+          "mail again 2",
+          "mail again 3",
+          "mail bad 1",
+          "mail cancel 1"
+        ])
         assert.deepStrictEqual(names(performed), ["1", "again"])
         assert.deepStrictEqual(failed.map(({ intent }) => intent.payload.id), ["bad"])
         assert.deepStrictEqual(cancelled.map(({ reason }) => reason), ["cancelled: not wanted"])
@@ -358,5 +373,4 @@ describe("the test kit", () => {
         )
       })))
   })
-
 })

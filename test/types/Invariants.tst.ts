@@ -23,7 +23,9 @@ class Ping extends SideEffect.make("monitor:ping", { description: "Ping." }) {}
 
 const Orders = SideEffectGroup.make("orders").add(Mail, Push)
 
-class Mailer extends Context.Service<Mailer, { readonly send: (id: string) => Effect.Effect<void, MailError> }>()("Mailer") {}
+class Mailer
+  extends Context.Service<Mailer, { readonly send: (id: string) => Effect.Effect<void, MailError> }>()("Mailer")
+{}
 class MailError extends Schema.TaggedError<MailError>()("MailError", {}) {}
 
 const mail = SideEffects.enqueue(Mail, { id: "1" })
@@ -46,7 +48,9 @@ describe("4. Policies cannot enqueue", () => {
 
 describe("11. The type names the effects", () => {
   test("a program's requirements list what it can enqueue", () => {
-    expect(mail).type.toBe<Effect.Effect<Intent.Intent<typeof Mail>, never, SideEffects.SideEffects<"orders:mail:send">>>()
+    expect(mail).type.toBe<
+      Effect.Effect<Intent.Intent<typeof Mail>, never, SideEffects.SideEffects<"orders:mail:send">>
+    >()
     const both = Effect.gen(function*() {
       yield* mail
       yield* SideEffects.enqueue(Ping)
@@ -64,7 +68,9 @@ describe("11. The type names the effects", () => {
   })
 
   test("a layer that covers more satisfies a program that needs less", () => {
-    const layer = Layer.mergeAll(MailLive, PushLive).pipe(Layer.provideMerge(Layer.succeed(Mailer, { send: () => Effect.void })))
+    const layer = Layer.mergeAll(MailLive, PushLive).pipe(
+      Layer.provideMerge(Layer.succeed(Mailer, { send: () => Effect.void }))
+    )
     const live = Layer.provide(SideEffects.LiveLayer(Orders), layer)
     expect(live).type.toBe<Layer.Layer<SideEffects.SideEffects<"orders:mail:send" | "orders:push:notify">>>()
     expect(Effect.provide(mail, live)).type.toBe<Effect.Effect<Intent.Intent<typeof Mail>>>()
@@ -76,7 +82,9 @@ describe("11. The type names the effects", () => {
 
   test("a live layer that cannot perform one of them leaves it required", () => {
     const ping = SideEffects.enqueue(Ping)
-    const live = SideEffects.LiveLayer(Orders, { dispatcher: Dispatcher.make({ name: "d", dispatch: () => Effect.void }) })
+    const live = SideEffects.LiveLayer(Orders, {
+      dispatcher: Dispatcher.make({ name: "d", dispatch: () => Effect.void })
+    })
     expect(Effect.provide(ping, live)).type.toBe<
       Effect.Effect<Intent.Intent<typeof Ping>, never, SideEffects.SideEffects<"monitor:ping">>
     >()
@@ -100,6 +108,18 @@ describe("11. The type names the effects", () => {
       "orders:mail:send": () => Effect.void,
       "orders:push:notify": () => Effect.void
     })
+  })
+
+  test("handlers with options keep their requirements", () => {
+    const layer = Orders.toLayer({
+      "orders:mail:send": Mail.handler(({ id }) => Effect.flatMap(Mailer, ({ send }) => send(id)), {
+        timeout: "1 second"
+      }),
+      "orders:push:notify": () => Effect.void
+    })
+    expect(layer).type.toBe<
+      Layer.Layer<SideEffect.Handler<"orders:mail:send"> | SideEffect.Handler<"orders:push:notify">, never, Mailer>
+    >()
   })
 
   test("a handler that enqueues needs a group that has it", () => {

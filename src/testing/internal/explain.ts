@@ -53,8 +53,8 @@ const shown = 20
 const kept = ({ enqueued }: Seen, which: (intent: Intent.Any) => boolean, what: string): string => {
   const reasons = enqueued.filter(which).flatMap((intent) => {
     const decision = Decision.of(intent)
-    if (decision === undefined) return [`${format(intent.payload)} still waits: its boundary has not ended`]
-    return decision._tag === "Dispatched" ? [] : [`${format(intent.payload)} ${Decision.format(decision)}`]
+    if (decision === undefined) return [`${format(intent.payload)}\n  still waits: its boundary has not ended`]
+    return decision._tag === "Dispatched" ? [] : [`${format(intent.payload)}\n  ${Decision.format(decision)}`]
   })
   if (reasons.length === 0) return ""
   return `\n${what}:\n${indent(reasons.slice(0, shown).join("\n"))}` +
