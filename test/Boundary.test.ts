@@ -3,6 +3,7 @@ import { type Boundary, Decision, type Intent, Policy, SideEffects } from "effec
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
 import { logs, mail, Ping, push, shop } from "./fixtures.ts"
 
 const defect = (exit: Exit.Exit<unknown, unknown>): unknown =>
@@ -139,8 +140,7 @@ describe("Boundary", () => {
           const { layer: logger, lines } = logs()
           const result = yield* Effect.as(mail("1"), "result").pipe(
             SideEffects.boundary({ name: "order", onClose }),
-            Effect.provide(layer),
-            Effect.provide(logger)
+            Effect.provide(Layer.provideMerge(layer, logger))
           )
           assert.deepStrictEqual([result, calls], ["result", ["mail:1"]])
           assert.deepStrictEqual(lines, [
@@ -162,8 +162,7 @@ describe("Boundary", () => {
               throw new Error("bug")
             }
           }),
-          Effect.provide(layer),
-          Effect.provide(logger)
+          Effect.provide(Layer.provideMerge(layer, logger))
         )
         assert.deepStrictEqual(calls, ["mail:1"])
         assert.deepStrictEqual(lines, [

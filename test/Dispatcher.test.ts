@@ -204,8 +204,7 @@ describe("Dispatcher", () => {
         const { layer: logger, lines } = logs()
         const intent = yield* SideEffects.boundary(job("1")).pipe(
           Effect.tap(SideEffects.drain),
-          Effect.provide(jobs(Dispatcher.background(), () => Effect.fail("no"))),
-          Effect.provide(logger)
+          Effect.provide(Layer.provideMerge(jobs(Dispatcher.background(), () => Effect.fail("no")), logger))
         )
         assert.strictEqual(Decision.of(intent)?._tag, "Failed")
         assert.match(lines.join("\n"), /^ERROR Side effect "jobs:run" failed in dispatcher background \(intent .+\)$/)
@@ -228,8 +227,7 @@ describe("Dispatcher", () => {
         const layer = jobs(Dispatcher.background({ gracePeriod: "5 seconds" }), (id) =>
           id === "quick" ? Effect.sleep("1 second") : Effect.never)
         const fiber = yield* SideEffects.boundary(Effect.all([job("quick"), job("stuck"), job("stuck too")])).pipe(
-          Effect.provide(layer),
-          Effect.provide(logger),
+          Effect.provide(Layer.provideMerge(layer, logger)),
           Effect.forkChild
         )
         yield* TestClock.adjust("5 seconds")

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { logs, Mail, mail, Ping, push, shop } from "./fixtures.ts"
 
@@ -291,7 +292,7 @@ describe("invariants", () => {
         yield* Effect.gen(function*() {
           yield* mail("1")
           assert.deepStrictEqual(calls, ["mail:1"])
-        }).pipe(Effect.provide(layer), Effect.provide(logger))
+        }).pipe(Effect.provide(Layer.provideMerge(layer, logger)))
         assert.deepStrictEqual(lines, [
           "WARN Side effect \"orders:mail:send\" was enqueued outside a boundary, so it is dispatched at once, whatever " +
           "happens next. Wrap the unit of work in SideEffects.boundary, or say outsideBoundary: \"dispatch\" or " +
@@ -305,8 +306,7 @@ describe("invariants", () => {
         const { layer: logger, lines } = logs()
         yield* Effect.andThen(mail("1"), Effect.fail("later")).pipe(
           Effect.exit,
-          Effect.provide(layer),
-          Effect.provide(logger)
+          Effect.provide(Layer.provideMerge(layer, logger))
         )
         assert.deepStrictEqual([calls, lines], [["mail:1"], []])
       }))
@@ -344,7 +344,7 @@ describe("invariants", () => {
             const seen: Array<Intent.Any> = []
             yield* Effect.gen(function*() {
               seen.push(yield* mail("discarded"))
-              yield* Effect.fail("no")
+              return yield* Effect.fail("no")
             }).pipe(SideEffects.boundary(), Effect.exit)
             return seen
           })
@@ -399,7 +399,8 @@ describe("invariants", () => {
             yield* mail(`${n}b`)
             const seen = (yield* SideEffects.intents).map(({ payload }) => payload.id)
             assert.deepStrictEqual(seen, [`${n}a`, `${n}b`])
-            if (n % 2 === 1) yield* Effect.fail("odd")
+            if (n % 2 === 1) return yield* Effect.fail("odd")
+            return undefined
           }).pipe(SideEffects.boundary(), Effect.exit)
         yield* Effect.forEach(Array.from({ length: 50 }, (_, n) => n), unit, { concurrency: "unbounded" }).pipe(
           Effect.provide(layer)
@@ -437,8 +438,7 @@ describe("invariants", () => {
         const result = yield* Effect.all([mail("1"), mail("bad"), mail("bug"), mail("2")]).pipe(
           Effect.as("the result"),
           SideEffects.boundary(),
-          Effect.provide(layer),
-          Effect.provide(logger)
+          Effect.provide(Layer.provideMerge(layer, logger))
         )
         assert.strictEqual(result, "the result")
         assert.deepStrictEqual(calls, ["mail:1", "mail:bad", "mail:bug", "mail:2"])

@@ -136,7 +136,7 @@ describe("DropLayer", () => {
         yield* SideEffects.enqueueAll([[Mail, { id: "1" }], [Ping], [Mail, { id: "2" }]])
         assert.deepStrictEqual(lines, [])
         return yield* mail("3")
-      }).pipe(SideEffects.boundary(), Effect.provide(SideEffects.DropLayer), Effect.provide(logger))
+      }).pipe(SideEffects.boundary(), Effect.provide(Layer.provideMerge(SideEffects.DropLayer, logger)))
       assert.deepStrictEqual(lines, ["INFO DropLayer dropped 4 side effects: orders:mail:send ×3, monitor:ping ×1"])
       assert.strictEqual(Decision.format(Decision.of(intent)!), "dropped by DropLayer: nothing may leave here")
     }))
@@ -144,7 +144,7 @@ describe("DropLayer", () => {
   it.effect("says so when there was nothing", () =>
     Effect.gen(function*() {
       const { layer: logger, lines } = logs()
-      yield* Effect.void.pipe(SideEffects.boundary(), Effect.provide(SideEffects.DropLayer), Effect.provide(logger))
+      yield* Effect.void.pipe(SideEffects.boundary(), Effect.provide(Layer.provideMerge(SideEffects.DropLayer, logger)))
       assert.deepStrictEqual(lines, ["INFO DropLayer dropped 0 side effects"])
     }))
 })

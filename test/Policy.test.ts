@@ -3,6 +3,7 @@ import { Decision, type Intent, Policy, SideEffects } from "effect-side-effects"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
 import { logs, Mail, mail, Ping, Push, push, shop } from "./fixtures.ts"
 
 /** What is left of mail 1, push 1, mail 2, push 2, mail 1 again and a ping. */
@@ -175,8 +176,7 @@ describe("Policy", () => {
           })
           const intent = yield* Effect.tap(mail("1"), () => mail("2")).pipe(
             SideEffects.boundary({ policy }),
-            Effect.provide(layer),
-            Effect.provide(logger)
+            Effect.provide(Layer.provideMerge(layer, logger))
           )
           assert.deepStrictEqual(calls, ["mail:2"])
           const decision = Decision.of(intent)

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Decision, Policy, SideEffects } from "effect-side-effects"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { logs, mail, shop } from "./fixtures.ts"
@@ -24,8 +25,7 @@ describe("scale", () => {
       const { layer: logger, lines } = logs()
       yield* Effect.forEach(times(10_000), (id) => mail(`bad${id}`), { discard: true }).pipe(
         SideEffects.boundary(),
-        Effect.provide(layer),
-        Effect.provide(logger)
+        Effect.provide(Layer.provideMerge(layer, logger))
       )
       assert.deepStrictEqual([calls.length, lines.length], [10_000, 10_000])
       const intents = yield* Effect.forEach(times(100_000), mail).pipe(

@@ -32,8 +32,7 @@ const deliver = <E, R>(
       Layer.provide(PingLive)
     )
     const intent = yield* SideEffects.boundary(SideEffects.enqueue(Mail, { id: "1" })).pipe(
-      Effect.provide(live),
-      Effect.provide(logger)
+      Effect.provide(Layer.provideMerge(live, logger))
     )
     return { decision: Decision.of(intent)!, attempts, lines, intent }
   })
@@ -279,7 +278,12 @@ describe("SideEffect", () => {
 
     it.effect("they pass through the handler's own error handling", () =>
       Effect.gen(function*() {
-        const { decision } = yield* deliver(() => SideEffect.cancel("no").pipe(Effect.catch(() => Effect.void)))
+        const { decision } = yield* deliver(() =>
+          Effect.andThen(Effect.fail("busy"), Effect.void).pipe(
+            Effect.catch(() => SideEffect.cancel("no")),
+            Effect.ignore
+          )
+        )
         assert.strictEqual(decision._tag, "Dropped")
       }))
   })

@@ -276,7 +276,7 @@ describe("the test kit", () => {
         yield* SideEffects.boundary(Effect.all([mail("1"), mail("1"), push("2")]), {
           policy: Policy.all(Policy.dedupe(), Policy.block(Push))
         })
-        yield* SideEffects.boundary(Effect.andThen(mail("3"), Effect.fail("no")))
+        return yield* SideEffects.boundary(Effect.andThen(mail("3"), Effect.fail("no")))
       }))
       const ids = (intents: typeof released) => intents.map(({ name, payload }) => `${name} ${payload.id}`)
       assert.strictEqual(exit._tag, "Failure")
