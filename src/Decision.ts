@@ -116,7 +116,7 @@ export const of = (intent: Intent.Any): Decision | undefined =>
   (intent as unknown as IntentInternal).decision as Decision | undefined
 
 /**
- * What happened and why, in a few words: `dropped by policy block("mail:**"): blocked`.
+ * What happened and why, in a few words: `dropped by policy block("mail:**"): it is blocked`.
  *
  * @category formatting
  * @since 0.1.0

@@ -87,8 +87,9 @@ export type LiveServices<S extends SideEffect.Any, Performs extends boolean, R> 
  * **Details**
  *
  * A program that enqueues a side effect the group does not have does not compile, and neither does a group with a side
- * effect that nobody performs. Building the layer dies when a pattern in its policy or dispatcher matches nothing in
- * the group.
+ * effect that nobody performs: what is missing is left in the requirements as `Handler<name, names of the group>`. The same
+ * is left when the handler of `name` is there but enqueues a side effect that the group does not have. Building the layer
+ * dies when a pattern in its policy or dispatcher matches nothing in the group.
  *
  * **Example** (From definition to delivery)
  *
@@ -266,8 +267,13 @@ export const recordingRoot = (options: {
  * **Details**
  *
  * Boundaries and policies are obeyed: what a failed boundary discarded or a policy dropped is recorded as that. Outside
- * a boundary an intent counts as escaped. Payloads are encoded and decoded once, so a test finds what would break in a
- * queue.
+ * a boundary an intent counts as escaped, without a warning. Payloads are encoded and decoded once, so a test finds what
+ * would break in a queue.
+ *
+ * **Gotchas**
+ *
+ * Provide it to each test. Tests that share it (`it.layer`) share what is recorded; `Recorder.clear` forgets it. It knows no
+ * group, so it cannot find a pattern that matches nothing; `TestLayerFor` does.
  *
  * @category layers
  * @since 0.1.0
@@ -336,7 +342,7 @@ const counting = (name: string, verb: string, decide: (intent: Intent.Any) => De
       yield* Effect.addFinalizer(() => {
         const total = [...counts.values()].reduce((sum, n) => sum + n, 0)
         const list = [...counts].map(([name, n]) => `${name} ×${n}`).join(", ")
-        return Effect.logInfo(`${name} ${verb} ${total} side effects${total === 0 ? "" : `: ${list}`}`)
+        return Effect.logInfo(`${name} ${verb} ${total} side effect${total === 1 ? "" : "s"}${total === 0 ? "" : `: ${list}`}`)
       })
       const root = recordingRoot({ by: name, observer: undefined, roundTrip: false })
       return Place.outside({
@@ -423,6 +429,11 @@ const modes = ["live", "drop", "assert-none", "record"] as const
  * | `SIDE_EFFECTS_BLOCK` | comma-separated patterns of side effects that are not to leave while all others do |
  *
  * Both are read when the layer is built. A wrong value is a `ConfigError` that lists the right ones.
+ *
+ * **Gotchas**
+ *
+ * The handlers' layers are built in every mode, as they are provided from outside. Where that must not happen, as on a
+ * machine without credentials, provide `DropLayer` itself.
  *
  * @category layers
  * @since 0.1.0

@@ -84,6 +84,7 @@ export const make = (
           fiber.setContext(Context.add(contextFor(run.handler, caller), SideEffects, run.place))
           const { handle, timeout } = run.handler.entry
           const effect = handle(intent.payload, deliveryOf(run))
+          if (!Effect.isEffect(effect)) return Effect.die(new Error(notEffect(intent.name, effect)))
           return timeout === undefined ? effect : Effect.timeout(effect, timeout)
         },
         step: () => {
@@ -112,6 +113,10 @@ export const make = (
       return loop as Effect.Effect<void>
     })
 }
+
+const notEffect = (name: string, returned: unknown): string =>
+  `The handler of "${name}" returned ${String(returned)} instead of an Effect. Wrap it: Effect.sync for a value, ` +
+  "Effect.tryPromise for a promise."
 
 const waitHere = (pause: Duration.Duration): Effect.Effect<boolean> => Effect.as(Effect.sleep(pause), true)
 

@@ -11,6 +11,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { BoundaryClosed, BoundaryState, NoBoundary, type Options, type Root } from "./Boundary.ts"
+import * as Decision from "./Decision.ts"
 import type * as Intent from "./Intent.ts"
 import { IntentImpl } from "./internal/intent.ts"
 import type { Requirement } from "./internal/requirement.ts"
@@ -122,7 +123,7 @@ export class Place {
       this.root.seq++,
       boundary
     )
-    if (boundary.closed !== undefined) return Effect.die(late(boundary, intent as any))
+    if (boundary.closed !== undefined) return this.late(boundary, intent)
     if (around === undefined && this.root.outsideBoundary === "reject") {
       return Effect.die(new NoBoundary({ intent: intent as any }))
     }
@@ -160,19 +161,33 @@ export class Place {
     around: BoundaryState | undefined
   ): Effect.Effect<IntentImpl> {
     // Once more: a policy may have taken its time.
-    if (boundary.closed !== undefined) return Effect.die(late(boundary, intent as any))
+    if (boundary.closed !== undefined) return this.late(boundary, intent)
     this.root.observer?.enqueued(intent as any)
     boundary.push(intent)
     if (around !== undefined) return Effect.succeed(intent)
-    const release = Effect.uninterruptible(
-      Effect.suspend(() => boundary.close(succeeded) ?? Effect.void)
-    ) as Effect.Effect<void>
-    return Effect.as(
+    const release = Effect.suspend(() => boundary.close(succeeded) ?? Effect.void) as Effect.Effect<void>
+    return Effect.uninterruptible(Effect.as(
       this.root.outsideBoundary === "warn"
         ? Effect.andThen(Effect.logWarning(outsideMessage(intent)), release)
         : release,
       intent
-    )
+    ))
+  }
+
+  /** Dies, and says so: nobody may be waiting for the fiber that enqueued. */
+  private late({ closed, label, options: { name } }: BoundaryState, impl: IntentImpl): Effect.Effect<never> {
+    const intent = impl as unknown as Intent.Any
+    const message = `Side effect "${intent.name}" was enqueued after ${label} had ended (${closed}). A fiber has ` +
+      "outlived the unit of work it was forked in: wait for it inside the boundary, or open a boundary in the fiber itself."
+    this.root.observer?.enqueued(intent)
+    Decision.settle(this.root.observer, {
+      _tag: "Discarded",
+      intent,
+      by: label,
+      reason: `had ended (${closed}) when it was enqueued`,
+      cause: undefined
+    })
+    return Effect.andThen(Effect.logError(message), Effect.die(new BoundaryClosed({ boundary: name, intent, message })))
   }
 }
 
@@ -181,18 +196,6 @@ const noGuards: ReadonlyArray<Guard> = []
 const outsideMessage = (intent: IntentImpl): string =>
   `Side effect "${intent.name}" was enqueued outside a boundary, so it is dispatched at once, whatever happens next. ` +
   "Wrap the unit of work in SideEffects.boundary, or say outsideBoundary: \"dispatch\" or \"reject\" in the layer."
-
-const late = (boundary: BoundaryState, intent: Intent.Any): BoundaryClosed => {
-  const name = boundary.options.name
-  return new BoundaryClosed({
-    boundary: name,
-    intent,
-    message:
-      `Side effect "${intent.name}" was enqueued after ${name === undefined ? "its boundary" : boundary.label} ` +
-      `had ended (${boundary.closed}). A fiber has outlived the unit of work it was forked in: wait for it inside the ` +
-      "boundary, or open a boundary in the fiber itself."
-  })
-}
 
 /**
  * The requirement of a program that enqueues side effects: `Name` is the union of the names it can enqueue.

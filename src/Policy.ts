@@ -405,7 +405,9 @@ export const all = (...policies: ReadonlyArray<Policy>): Policy =>
 
 /** @internal */
 export const toEffect = (answer: Effect.Effect<Verdict> | Verdict): Effect.Effect<Verdict> =>
-  Effect.isEffect(answer) ? answer : Effect.succeed(answer)
+  Effect.isEffect(answer) ? answer : answer?._tag === undefined
+    ? Effect.die(new Error(`It answered ${String(answer)} instead of Policy.allow or Policy.drop(reason).`))
+    : Effect.succeed(answer)
 
 const checkCount = (what: string, n: number): void => {
   if (!Number.isInteger(n) || n < 0) {

@@ -93,22 +93,14 @@ export const enqueue = <S extends SideEffect.Any>(
   )
 
 /**
- * One entry of `enqueueAll`: the definition, the payload, and options.
+ * The entries of `enqueueAll`, given their definitions: each a definition, its payload, and options.
  *
  * @category utility types
  * @since 0.1.0
  */
-export type Entry = readonly [sideEffect: SideEffect.Any, payload?: any, options?: Intent.Options]
-
-/**
- * What an entry of `enqueueAll` has to be, given its definition.
- *
- * @category utility types
- * @since 0.1.0
- */
-export type EntryOf<E> = E extends readonly [infer S extends SideEffect.Any, ...ReadonlyArray<any>]
-  ? readonly [S, ...EnqueueArgs<S>]
-  : never
+export type Entries<S extends ReadonlyArray<SideEffect.Any>> = readonly [
+  ...{ readonly [K in keyof S]: readonly [sideEffect: S[K], ...EnqueueArgs<S[K]>] }
+]
 
 /**
  * Wishes for several side effects, in order. Returns their intents.
@@ -116,17 +108,13 @@ export type EntryOf<E> = E extends readonly [infer S extends SideEffect.Any, ...
  * @category enqueueing
  * @since 0.1.0
  */
-export const enqueueAll = <const Entries extends ReadonlyArray<Entry>>(
-  entries: Entries & { readonly [K in keyof Entries]: EntryOf<Entries[K]> }
-): Effect.Effect<
-  { readonly [K in keyof Entries]: Intent.Intent<Entries[K][0]> },
-  never,
-  SideEffects<Entries[number][0]["_tag"]>
-> =>
+export const enqueueAll = <const S extends ReadonlyArray<SideEffect.Any>>(
+  entries: Entries<S>
+): Effect.Effect<{ readonly [K in keyof S]: Intent.Intent<S[K]> }, never, SideEffects<S[number]["_tag"]>> =>
   Effect.withFiber((fiber) => {
     const place = Context.getUnsafe(fiber.context, SideEffects)
     return Effect.forEach(
-      entries as ReadonlyArray<Entry>,
+      entries as ReadonlyArray<readonly [SideEffect.Any, unknown?, Intent.Options?]>,
       ([sideEffect, payload, options]) => Effect.suspend(() => place.enqueue(sideEffect, payload, options))
     ) as Effect.Effect<any>
   })
@@ -141,6 +129,10 @@ export const enqueueAll = <const Entries extends ReadonlyArray<Entry>>(
  * dispatches them. See `Boundary.Options` for the options; `abortOnError: true` adds `DispatchError` to the errors.
  *
  * Interruption: until the effect has ended it discards; once the release has begun it waits until that is done.
+ *
+ * **Gotchas**
+ *
+ * In a pipe and in `Effect.fn` it is called: `boundary()`, also without options.
  *
  * **Example** (A unit of work with a name)
  *
@@ -160,15 +152,15 @@ export const enqueueAll = <const Entries extends ReadonlyArray<Entry>>(
  * @since 0.1.0
  */
 export const boundary: {
+  <A, E, R, Abort extends boolean = false>(
+    self: Effect.Effect<A, E, R>,
+    options?: Options<A, E, Abort>
+  ): Effect.Effect<A, E | AbortError<Abort>, R | SideEffects<never>>
   <A = any, E = any, Abort extends boolean = false>(
     options?: Options<A, E, Abort>
   ): <A2 extends A, E2 extends E, R>(
     self: Effect.Effect<A2, E2, R>
   ) => Effect.Effect<A2, E2 | AbortError<Abort>, R | SideEffects<never>>
-  <A, E, R, Abort extends boolean = false>(
-    self: Effect.Effect<A, E, R>,
-    options?: Options<A, E, Abort>
-  ): Effect.Effect<A, E | AbortError<Abort>, R | SideEffects<never>>
 } = /*#__PURE__*/ dual((args) => Effect.isEffect(args[0]), <A, E, R>(
   self: Effect.Effect<A, E, R>,
   options: Options = noOptions

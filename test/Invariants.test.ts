@@ -243,6 +243,23 @@ describe("invariants", () => {
         assert.deepStrictEqual(calls, [])
       }))
 
+    it.effect("nor vanishes where nobody waits for the fiber: it is logged, and recorded as discarded", () =>
+      Effect.gen(function*() {
+        const { layer: logger, lines } = logs()
+        const gate = yield* Latch.make()
+        yield* Effect.gen(function*() {
+          const stray = yield* SideEffects.boundary(Effect.forkDetach(Effect.andThen(gate.await, mail("late"))))
+          yield* gate.open
+          yield* Fiber.await(stray)
+          const [decision] = yield* (yield* Recorder).decisions
+          assert.strictEqual(
+            Decision.format(decision!),
+            "discarded: its boundary had ended (released) when it was enqueued"
+          )
+        }).pipe(Effect.provide(Layer.provideMerge(SideEffects.TestLayer, logger)))
+        assert.match(lines.join("\n"), /^ERROR Side effect "orders:mail:send" was enqueued after its boundary had ended/)
+      }))
+
     it.effect("a boundary that outlives the one around it dies, and its intents are discarded", () =>
       Effect.gen(function*() {
         const { calls, layer } = shop()

@@ -250,6 +250,25 @@ describe("SideEffect", () => {
       }))
   })
 
+  it.effect("a handler that returns no effect fails, named, and harms no other", () =>
+    Effect.gen(function*() {
+      const pinged: Array<string> = []
+      const live = SideEffects.LiveLayer(Mails).pipe(
+        Layer.provide(Mail.toLayer((() => Promise.resolve()) as any)),
+        Layer.provide(Ping.toLayer(() => Effect.sync(() => pinged.push("ping"))))
+      ) as Layer.Layer<SideEffects.SideEffects<any>>
+      const [intent] = yield* SideEffects.enqueueAll([[Mail, { id: "1" }], [Ping]]).pipe(
+        SideEffects.boundary(),
+        Effect.provide(Layer.provideMerge(live, logs().layer))
+      )
+      assert.deepStrictEqual(pinged, ["ping"])
+      assert.strictEqual(
+        (Cause.squash((Decision.of(intent) as Decision.Failed).cause) as Error).message,
+        "The handler of \"orders:mail:send\" returned [object Promise] instead of an Effect. Wrap it: Effect.sync for a " +
+          "value, Effect.tryPromise for a promise."
+      )
+    }))
+
   describe("cancel and snooze", () => {
     it.effect("cancel never retries, and is no failure", () =>
       Effect.gen(function*() {

@@ -33,11 +33,37 @@ export class IntentImpl implements IntentInternal {
   readonly metadata: Readonly<Record<string, unknown>> | undefined
   readonly policies: ReadonlyArray<string>
 
-  readonly seq: number
-  owner: object | undefined
-  readonly local: ReadonlyArray<unknown> | undefined
-  decision: unknown
-  detached: boolean
+  // Private, so that nobody who prints an intent sees the machinery.
+  readonly #seq: number
+  #owner: object | undefined
+  readonly #local: ReadonlyArray<unknown> | undefined
+  #decision: unknown = undefined
+  #detached = false
+
+  get seq(): number {
+    return this.#seq
+  }
+  get owner(): object | undefined {
+    return this.#owner
+  }
+  set owner(owner: object | undefined) {
+    this.#owner = owner
+  }
+  get local(): ReadonlyArray<unknown> | undefined {
+    return this.#local
+  }
+  get decision(): unknown {
+    return this.#decision
+  }
+  set decision(decision: unknown) {
+    this.#decision = decision
+  }
+  get detached(): boolean {
+    return this.#detached
+  }
+  set detached(detached: boolean) {
+    this.#detached = detached
+  }
 
   constructor(
     sideEffect: { readonly _tag: string },
@@ -53,9 +79,10 @@ export class IntentImpl implements IntentInternal {
     policies: ReadonlyArray<string>,
     local: ReadonlyArray<unknown> | undefined,
     seq: number,
-    owner: object | undefined
+    owner: object | undefined,
+    id: string = globalThis.crypto.randomUUID()
   ) {
-    this.id = globalThis.crypto.randomUUID()
+    this.id = id
     this.name = sideEffect._tag
     this.sideEffect = sideEffect
     this.payload = payload
@@ -66,11 +93,9 @@ export class IntentImpl implements IntentInternal {
     this.origin = options.origin
     this.metadata = options.metadata
     this.policies = policies
-    this.seq = seq
-    this.owner = owner
-    this.local = local
-    this.decision = undefined
-    this.detached = false
+    this.#seq = seq
+    this.#owner = owner
+    this.#local = local
   }
 
   toJSON(): Record<string, unknown> {
@@ -91,6 +116,17 @@ export class IntentImpl implements IntentInternal {
   }
 }
 
-/** The same wish without a decision. */
-export const copy = <I extends object>(intent: I): I =>
-  Object.assign(Object.create(Object.getPrototypeOf(intent)), intent, { decision: undefined })
+/** The same wish, id included, without a decision. */
+export const copy = (intent: IntentImpl): IntentImpl =>
+  new IntentImpl(
+    intent.sideEffect,
+    intent.payload,
+    intent.key,
+    intent.delay,
+    intent,
+    intent.policies,
+    undefined,
+    intent.seq,
+    undefined,
+    intent.id
+  )

@@ -65,8 +65,19 @@ const see: Effect.Effect<explain.Seen, never, Recorder> = /*#__PURE__*/ Effect.f
     )
 )
 
-const fail = (message: string): Effect.Effect<never, ExpectationFailed> =>
-  Effect.fail(new ExpectationFailed({ message }))
+/** Where a test wrote its expectation: the failure points there and not into the machinery. V8 only. */
+const here = (expectation: unknown): { readonly stack?: string } => {
+  const site = {}
+  const { captureStackTrace } = Error as { captureStackTrace?: (target: object, above: unknown) => void }
+  captureStackTrace?.(site, expectation)
+  return site
+}
+
+const fail = (message: string, { stack }: { readonly stack?: string } = {}): Effect.Effect<never, ExpectationFailed> => {
+  const error = new ExpectationFailed({ message })
+  if (stack !== undefined) error.stack = `ExpectationFailed: ${message}${stack.slice(stack.indexOf("\n"))}`
+  return Effect.fail(error)
+}
 
 /**
  * Expects that a side effect would have escaped: at least once, or exactly `times` times. Returns the intents that
@@ -101,15 +112,21 @@ export const expectEnqueued = <S extends SideEffect.Any>(
   sideEffect: S,
   payload?: Matcher<S>,
   options?: { readonly times?: number | undefined }
-): Effect.Effect<ReadonlyArray<Intent.Intent<S>>, ExpectationFailed, Recorder> =>
-  Effect.flatMap(see, (seen): Effect.Effect<any, ExpectationFailed> => {
+): Effect.Effect<ReadonlyArray<Intent.Intent<S>>, ExpectationFailed, Recorder> => {
+  const site = here(expectEnqueued)
+  return Effect.flatMap(see, (seen): Effect.Effect<any, ExpectationFailed> => {
     const wanted = { name: sideEffect._tag, payload }
     const found = seen.escaped.filter(explain.accepts(wanted))
     const times = options?.times
-    if (times === undefined) return found.length > 0 ? Effect.succeed(found) : fail(explain.missing(wanted, seen))
-    if (found.length === times) return Effect.succeed(found)
-    return fail(found.length === 0 ? explain.missing(wanted, seen) : explain.miscounted(wanted, seen, times, found))
+    if (times === undefined ? found.length > 0 : found.length === times) return Effect.succeed(found)
+    return fail(
+      found.length === 0 || times === undefined
+        ? explain.missing(wanted, seen)
+        : explain.miscounted(wanted, seen, times, found),
+      site
+    )
   })
+}
 
 /**
  * Expects that no such side effect would have escaped. One that was enqueued and kept in does not count.
@@ -120,12 +137,14 @@ export const expectEnqueued = <S extends SideEffect.Any>(
 export const expectNotEnqueued = <S extends SideEffect.Any>(
   sideEffect: S,
   payload?: Matcher<S>
-): Effect.Effect<void, ExpectationFailed, Recorder> =>
-  Effect.flatMap(see, ({ escaped }) => {
+): Effect.Effect<void, ExpectationFailed, Recorder> => {
+  const site = here(expectNotEnqueued)
+  return Effect.flatMap(see, ({ escaped }) => {
     const wanted = { name: sideEffect._tag, payload }
     const found = escaped.filter(explain.accepts(wanted))
-    return found.length === 0 ? Effect.void : fail(explain.unexpected(wanted, found))
+    return found.length === 0 ? Effect.void : fail(explain.unexpected(wanted, found), site)
   })
+}
 
 /**
  * Expects that nothing at all would have escaped.
@@ -146,13 +165,15 @@ export const expectNothing: Effect.Effect<void, ExpectationFailed, Recorder> = /
  */
 export const expectOrder = (
   sideEffects: ReadonlyArray<SideEffect.Any>
-): Effect.Effect<void, ExpectationFailed, Recorder> =>
-  Effect.flatMap(see, (seen) => {
+): Effect.Effect<void, ExpectationFailed, Recorder> => {
+  const site = here(expectOrder)
+  return Effect.flatMap(see, (seen) => {
     const names = sideEffects.map(({ _tag }) => _tag)
     let next = 0
     for (const { name } of seen.escaped) if (name === names[next]) next++
-    return next === names.length ? Effect.void : fail(explain.misordered(names, next, seen))
+    return next === names.length ? Effect.void : fail(explain.misordered(names, next, seen), site)
   })
+}
 
 /**
  * The payloads of the side effects of one kind that would have escaped, in the order of release.
@@ -303,7 +324,7 @@ const performOnce = /*#__PURE__*/ Effect.fnUntraced(function*(
     )
   }
   // The recorded intent has its decision already; what the handler makes of it is decided on a copy.
-  const intent = copy(recorded)
+  const intent = copy(recorded as any) as unknown as Intent.Any
   const perform = Performer.make(root, new Map([[intent.name, entry]]), undefined)
   yield* perform([intent], "drain", (_, snoozed) => Effect.succeed(!snoozed))
   return Decision.of(intent)
