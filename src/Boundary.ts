@@ -28,13 +28,16 @@ import type * as SideEffect from "./SideEffect.ts"
  * **Details**
  *
  * - `name`: shown in reports, decisions and errors.
+ * - `detached`: a unit of work of its own, also inside another one: for a job that is forked and may outlive it. Neither the
+ *   boundaries around nor their policies have a say, only the layer's policy. Default `false`.
  * - `policy`: asked about every intent of the boundary, and of the boundaries inside it, when it is released.
  * - `releaseWhen`: whether the intents are released, given how the effect ended. Default: when it succeeded.
  * - `nested`: what becomes of the intents of a boundary inside this one when it succeeds. `"capture"` (default): they
  *   wait for this boundary. `"release"`: they may leave at once. A function returns those that may leave at once, the
  *   others wait. All boundaries around have to let an intent through before it leaves.
  * - `abortOnError`: when a side effect that this boundary dispatched failed, the boundary fails with `DispatchError`.
- *   A boundary inside another one dispatches nothing itself, as long as it is captured.
+ *   A boundary inside another one dispatches nothing itself, as long as it is captured; and what a background dispatcher
+ *   performs later is not waited for.
  * - `onClose`: gets the report when everything is decided that is decided here.
  *
  * @category models
@@ -42,6 +45,7 @@ import type * as SideEffect from "./SideEffect.ts"
  */
 export interface Options<in A = any, in E = any, Abort extends boolean = boolean> {
   readonly name?: string | undefined
+  readonly detached?: boolean | undefined
   readonly policy?: Policy.Policy | undefined
   readonly releaseWhen?: ((exit: Exit.Exit<A, E>) => boolean) | undefined
   readonly nested?:
@@ -125,8 +129,6 @@ export interface Root {
   readonly onDispatchError: "log" | "die"
   /** Validates what is enqueued; throws a defect. */
   readonly admit: (sideEffect: SideEffect.Any, payload: unknown) => unknown
-  /** Asked before all policies, where a layer has an opinion of its own. */
-  readonly onEnqueue: ((intent: Intent.Any) => Effect.Effect<void>) | undefined
   /** Throws when a policy looks for something that the layer does not know. */
   readonly checkPolicy: ((policy: Policy.Policy) => void) | undefined
   /** Performs or hands on; everything has its decision, or is pending in the background, when it is done. */
@@ -213,7 +215,8 @@ export class BoundaryState {
       release = this.options.releaseWhen === undefined ? exit._tag === "Success" : this.options.releaseWhen(exit)
     } catch (defect) {
       const reason = `was not released: releaseWhen died with ${describe.error(defect)}`
-      return Effect.andThen(this.discard(exit, reason) ?? Effect.void, Effect.die(defect))
+      const error = new Error(`releaseWhen of ${this.label} died, so nothing is released`, { cause: defect })
+      return Effect.andThen(this.discard(exit, reason) ?? Effect.void, Effect.die(error))
     }
     return release ? this.release(exit) : this.discard(exit, describe.exit(exit))
   }
@@ -251,7 +254,8 @@ export class BoundaryState {
     const reason = `succeeded only after ${around.label} around it had ended`
     const intent = this.all().find((intent) => intent.decision === undefined) as Intent.Any | undefined
     const message = `A boundary with side effect "${intent?.name}" ${reason}, so its side effects are discarded. A ` +
-      "fiber has outlived the unit of work it was forked in: wait for it there, or fork it outside."
+      "fiber has outlived the unit of work it was forked in: wait for it there" +
+      ", or make it a unit of work of its own with { detached: true }."
     return Effect.andThen(
       this.discard(exit, reason) ?? Effect.void,
       Effect.die(new BoundaryClosed({ boundary: around.options.name, intent, message }))
@@ -370,13 +374,14 @@ const releaseAsking = /*#__PURE__*/ Effect.fnUntraced(function*(
   // What a boundary inside handed over has answered to its local policies there.
   let left = yield* narrow(root, intents, (intent) =>
     intent.owner === self && intent.local !== undefined
-      ? [...(intent.local as ReadonlyArray<Policy.Policy>).map((policy) => self.ask(policy, policy)), ...own]
+      ? [...(intent.local.policies as ReadonlyArray<Policy.Policy>).map((policy) => self.ask(policy, policy)), ...own]
       : own)
   let outcome: Outcome = "released"
   for (let around = self.parent; around !== undefined && left.length > 0; around = around.parent) {
     if (around.closed !== undefined) return yield* self.orphaned(exit, around)
     if (around.options.nested !== "release") {
       const through = yield* passing(around, left)
+      if (around.closed !== undefined) return yield* self.orphaned(exit, around)
       const rest = left.filter((intent) => !through.has(intent))
       if (rest.length > 0) {
         around.entries.push(rest)

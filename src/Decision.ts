@@ -112,8 +112,10 @@ export type Decision = Dispatched | Failed | Dropped | Deduplicated | Discarded
  * @category getters
  * @since 0.1.0
  */
-export const of = (intent: Intent.Any): Decision | undefined =>
-  (intent as unknown as IntentInternal).decision as Decision | undefined
+export const of = (intent: Intent.Any): Decision | undefined => {
+  const decision = (intent as unknown as IntentInternal).decision as Decision | undefined
+  return decision === undefined || decision.intent !== undefined ? decision : { ...decision, intent }
+}
 
 /**
  * What happened and why, in a few words: `dropped by policy block("mail:**"): it is blocked`.
@@ -154,6 +156,22 @@ export const settle = (observer: Observer | undefined, decision: Decision): void
   intent.owner = undefined
   observer?.decided(decision)
 }
+
+/**
+ * The same for the many that end alike, which share a decision without the intent: `of` adds it.
+ *
+ * @internal
+ */
+export const settleShared = (observer: Observer | undefined, intent: Intent.Any, shared: Shared): void => {
+  if (observer !== undefined) return settle(observer, { ...shared, intent })
+  const impl = intent as unknown as IntentInternal
+  if (impl.decision !== undefined) return
+  impl.decision = shared
+  impl.owner = undefined
+}
+
+/** @internal */
+export type Shared = Omit<Dispatched, "intent">
 
 /** @internal */
 export const logFailure = (decision: Failed): Effect.Effect<void> =>

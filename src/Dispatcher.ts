@@ -11,8 +11,9 @@ import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
+import * as Tracer from "effect/Tracer"
 import * as Decision from "./Decision.ts"
 import * as Intent from "./Intent.ts"
 import * as describe from "./internal/describe.ts"
@@ -65,6 +66,8 @@ export interface Dispatcher<out Performs extends boolean = boolean, out E = neve
  *   dispatcher. It never fails. `wait` lets the time until the next attempt pass; when it returns `false`, the intent is
  *   left without a decision. By default it sleeps.
  * - `settle` records the decision on an intent; the first one counts.
+ * - `underway` says that an intent has been handed to the background: what becomes of it is no matter of the boundary any
+ *   more, and the dispatcher has to see to its decision.
  *
  * @category models
  * @since 0.1.0
@@ -77,6 +80,7 @@ export interface Port {
     wait?: (pause: Duration.Duration, snoozed: boolean) => Effect.Effect<boolean>
   ) => Effect.Effect<void>
   readonly settle: (decision: Decision.Decision) => void
+  readonly underway: (intent: Intent.Any) => void
 }
 
 /**
@@ -85,8 +89,8 @@ export interface Port {
  * **Details**
  *
  * `dispatch` gets what one boundary released, in order. When it ends, each of the intents has its decision, or it is
- * underway in the background. When it fails or dies, those without a decision fail with that cause. `drain` waits until
- * nothing is underway.
+ * underway. What has neither fails: with the cause of `dispatch` when that failed or died. `drain` waits until nothing is
+ * underway.
  *
  * @category models
  * @since 0.1.0
@@ -271,7 +275,6 @@ export const background = (options?: {
           if (underway.size === 0) return
           const left = [...underway]
           yield* FiberSet.clear(fibers)
-          for (const intent of left) discard(port, intent, "was still underway when its dispatcher was closed")
           yield* Effect.logError(
             `Dispatcher.background was closed before it could perform ${left.length} side effects: ${count(left)}. ` +
               "Raise gracePeriod, give handlers a timeout, or use a durable dispatcher."
@@ -295,33 +298,38 @@ export const background = (options?: {
       }
 
       const start = (intent: Intent.Any, taken: number): Effect.Effect<unknown> => {
-        ;(intent as unknown as IntentInternal).detached = true
+        if (closing) {
+          discard(port, intent, "was released after its dispatcher had been closed")
+          return Effect.logError(`Dispatcher.background is closed and could not perform "${intent.name}".`)
+        }
+        port.underway(intent)
         underway.add(intent)
         return FiberSet.run(
           fibers,
-          Effect.onExit(
-            Effect.provideService(perform(intent), InBackground, true),
-            () => {
-              underway.delete(intent)
-              return taken === 0 ? Effect.void : places.release(taken)
-            }
-          )
+          Effect.onExit(Effect.provideService(perform(intent), InBackground, true), () => {
+            underway.delete(intent)
+            // Nothing where it has its decision.
+            discard(port, intent, "was still underway when its dispatcher was closed")
+            return taken === 0 ? Effect.void : places.release(taken)
+          })
         )
       }
 
       return {
         drain,
         dispatch: (intents) =>
-          Effect.flatMap(InBackground, (inside) =>
-            Effect.forEach(intents, (intent) => {
-              if (closing) {
-                discard(port, intent, "was released after its dispatcher had been closed")
-                return Effect.logError(`Dispatcher.background is closed and could not perform "${intent.name}".`)
-              }
-              return inside
-                ? start(intent, 0)
-                : Effect.flatMap(places.take(1), (taken) => start(intent, taken))
-            }, { discard: true }))
+          Effect.flatMap(InBackground, (inside) => {
+            let patient = !inside
+            return Effect.forEach(intents, (intent) =>
+              patient
+                // Whoever is interrupted while it waits for places hands over the rest at once: all of it has been
+                // released, and none of it may be lost.
+                ? Effect.flatMap(Effect.exit(Effect.interruptible(places.take(1))), (exit) => {
+                  patient = exit._tag === "Success"
+                  return start(intent, patient ? 1 : 0)
+                })
+                : start(intent, 0), { discard: true })
+          })
       }
     })
   })
@@ -385,7 +393,12 @@ export const route = <
       }
       const opened = new Map<Dispatcher<boolean, any, any>, Opened>()
       for (const { dispatcher } of compiled) {
-        if (!opened.has(dispatcher)) opened.set(dispatcher, guard(dispatcher, port, yield* dispatcher.open(port)))
+        if (opened.has(dispatcher)) continue
+        const names = new Set([...port.names].filter((name) =>
+          compiled.find((route) => route.matches(name))?.dispatcher === dispatcher
+        ))
+        const own = { ...port, names }
+        opened.set(dispatcher, guard(dispatcher, own, yield* dispatcher.open(own)))
       }
       return {
         drain: Effect.forEach(opened.values(), ({ drain }) => drain, { discard: true, concurrency: "unbounded" }),
@@ -418,8 +431,8 @@ type ServicesOf<D> = D extends Dispatcher<boolean, any, infer R> ? R : never
  *
  * Without `performs`, `dispatch` hands the intents on, and its success means that all of them were accepted. With
  * `performs: true` it also gets a function that performs one intent in this process, retries included, and the live
- * layer requires the handlers. Either way, when `dispatch` fails or dies, the intents without a decision fail with that
- * cause. The services it needs are required by the live layer.
+ * layer requires the handlers; what it has not performed when it ends has failed. Either way, when `dispatch` fails or
+ * dies, the intents without a decision fail with that cause. The services it needs are required by the live layer.
  *
  * **Example** (Handing intents on)
  *
@@ -462,8 +475,11 @@ export const make: {
     name: options.name,
     performs: options.performs === true,
     open: (port) =>
-      Effect.contextWith((context: Context.Context<any>) =>
-        Effect.succeed({
+      Effect.contextWith((built: Context.Context<any>) => {
+        // What belongs to the moment of building, not to the dispatcher.
+        const context = Context.omit(Scope.Scope, Tracer.ParentSpan)(built)
+        const by = `dispatcher ${options.name}`
+        return Effect.succeed({
           drain: Effect.asVoid(Effect.provideContext(options.drain ?? Effect.void, context)),
           dispatch: (intents) =>
             Effect.map(
@@ -472,12 +488,12 @@ export const make: {
                 context
               ),
               () => {
-                const by = `dispatcher ${options.name}`
+                if (options.performs === true) return
                 for (const intent of intents) port.settle({ _tag: "Dispatched", intent, by, attempts: 0 })
               }
             )
         })
-      )
+      })
   })
 
 /**
@@ -492,12 +508,22 @@ export const guard = (dispatcher: Dispatcher<boolean, any, any>, port: Port, ope
 } => ({
   drain: opened.drain,
   dispatch: (intents) =>
-    Effect.catchCause(Effect.suspend(() => opened.dispatch(intents)), (cause) => {
-      const by = `dispatcher ${dispatcher.name}`
-      for (const intent of intents) port.settle({ _tag: "Failed", intent, by, attempts: 0, cause })
-      return Effect.void
+    Effect.matchCause(Effect.suspend(() => opened.dispatch(intents)), {
+      onSuccess: () => {
+        for (const intent of intents) if (Decision.of(intent) === undefined) forgotten(port, dispatcher, intent)
+      },
+      onFailure: (cause) => {
+        const by = `dispatcher ${dispatcher.name}`
+        for (const intent of intents) port.settle({ _tag: "Failed", intent, by, attempts: 0, cause })
+      }
     })
 })
+
+const forgotten = (port: Port, { name }: Dispatcher<boolean, any, any>, intent: Intent.Any): void => {
+  if ((intent as unknown as IntentInternal).detached) return
+  const error = new Error(`Dispatcher ${name} ended without performing side effect "${intent.name}".`)
+  port.settle({ _tag: "Failed", intent, by: `dispatcher ${name}`, attempts: 0, cause: Cause.die(error) })
+}
 
 const checkNumber = (what: string, option: string, n: number | "unbounded" | undefined): void => {
   if (n !== undefined && n !== "unbounded" && (!Number.isInteger(n) || n < 1)) {

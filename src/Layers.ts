@@ -21,6 +21,7 @@ import * as Dispatcher from "./Dispatcher.ts"
 import type * as Intent from "./Intent.ts"
 import * as describe from "./internal/describe.ts"
 import type { HandlerEntry } from "./internal/handler.ts"
+import { IntentImpl } from "./internal/intent.ts"
 import { compilePattern } from "./internal/pattern.ts"
 import * as Performer from "./Performer.ts"
 import { Place, SideEffects } from "./Place.ts"
@@ -145,7 +146,6 @@ const makeLive = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
       if (group.sideEffects.get(sideEffect._tag) !== sideEffect) throw stranger(group, sideEffect)
       return validate(sideEffect, payload)
     },
-    onEnqueue: undefined,
     checkPolicy,
     dispatch: (intents) => opened.dispatch(intents as ReadonlyArray<any>),
     drain: Effect.suspend(() => opened.drain),
@@ -156,6 +156,9 @@ const makeLive = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
   const port: Dispatcher.Port = {
     names,
     settle: (decision) => Decision.settle(undefined, decision),
+    underway: (intent) => {
+      ;(intent as unknown as IntentImpl).detached = true
+    },
     perform: Performer.make(root, handlers, undefined)
   }
   const opened = Dispatcher.guard(dispatcher, port, yield* dispatcher.open(port))
@@ -185,7 +188,8 @@ const stranger = (group: SideEffectGroup.Any, { _tag }: SideEffect.Any): Error =
     group.sideEffects.has(_tag)
       ? `Two definitions are named "${_tag}", and the one that was enqueued is not the one in group "${group.name}". ` +
         "Import the definition from one place, or rename one of them."
-      : `Side effect "${_tag}" is not in group "${group.name}", so its layer cannot perform it. Add it to the group.`
+      : `Side effect "${_tag}" is not in group "${group.name}", so its layer cannot perform it. Add it to the group; ` +
+        "where there is another live layer for it, merge the two groups."
   )
 
 const checkSelector = (group: SideEffectGroup.Any, who: string, selector: Policy.Selector): void => {
@@ -248,7 +252,6 @@ export const recordingRoot = (options: {
     const valid = validate(sideEffect, payload)
     return options.roundTrip ? roundTrip(sideEffect, valid) : valid
   },
-  onEnqueue: undefined,
   checkPolicy: undefined,
   dispatch: (intents) =>
     Effect.sync(() => {
@@ -334,7 +337,12 @@ export const TestLayerFor = <S extends SideEffect.Any>(
 // ---------------------------------------------------------------------------------------------------------------------
 
 /** Counts instead of dispatching; says when the layer is closed what it has seen. */
-const counting = (name: string, verb: string, decide: (intent: Intent.Any) => Decision.Decision) =>
+const counting = (
+  name: string,
+  verb: string,
+  decide: (intent: Intent.Any) => Decision.Decision,
+  policy?: Policy.Policy | undefined
+) =>
   Layer.effect(
     SideEffects,
     Effect.gen(function*() {
@@ -344,7 +352,7 @@ const counting = (name: string, verb: string, decide: (intent: Intent.Any) => De
         const list = [...counts].map(([name, n]) => `${name} ×${n}`).join(", ")
         return Effect.logInfo(`${name} ${verb} ${total} side effect${total === 1 ? "" : "s"}${total === 0 ? "" : `: ${list}`}`)
       })
-      const root = recordingRoot({ by: name, observer: undefined, roundTrip: false })
+      const root = recordingRoot({ by: name, observer: undefined, policy, roundTrip: false })
       return Place.outside({
         ...root,
         dispatch: (intents) =>
@@ -395,15 +403,17 @@ const makeAssertNone = /*#__PURE__*/ Effect.suspend(() =>
     const root = recordingRoot({ by: "AssertNoneLayer", observer: undefined, roundTrip: false })
     return Place.outside({
       ...root,
-      onEnqueue: (intent) => {
+      // Before anything else is looked at.
+      admit: (sideEffect, payload) => {
+        const intent = new IntentImpl(sideEffect, payload, undefined, {}, undefined, undefined)
         const violation = new Policy.PolicyViolation({
-          intent,
+          intent: intent as any,
           policy: "AssertNoneLayer",
           message: `Side effect "${intent.name}" was enqueued under AssertNoneLayer, which allows none. Remove the ` +
             "call from this code path, or run it with another layer."
         })
         violations.push(violation)
-        return Effect.die(violation)
+        throw violation
       }
     })
   })
@@ -450,31 +460,31 @@ export const ConfigLayer = <S extends SideEffect.Any, Performs extends boolean =
       const problem = malformed(pattern) ?? unmatched(group, "SIDE_EFFECTS_BLOCK", pattern)
       if (problem !== undefined) return yield* configError(problem)
     }
+    const blocked = patterns.length === 0 ? [] : [Policy.block(...patterns)]
+    const policies = options?.policy === undefined ? blocked : [...blocked, options.policy]
+    const policy = policies.length > 1 ? Policy.all(...policies) : policies[0]
     switch (mode) {
-      case "live": {
-        if (patterns.length === 0) return LiveLayer(group, options)
-        const blocked = Policy.block(...patterns)
-        const policy = options?.policy === undefined ? blocked : Policy.all(blocked, options.policy)
+      case "live":
         return LiveLayer(group, { ...options, policy })
-      }
       case "drop":
         return DropLayer
       case "assert-none":
         return AssertNoneLayer
       case "record":
-        return RecordLayer
+        return recording(policy)
     }
     return yield* configError(
       `SIDE_EFFECTS_MODE is ${JSON.stringify(mode)}. It takes one of ${modes.join(", ")}; left out, it is live.`
     )
   })) as any
 
-const RecordLayer = /*#__PURE__*/ counting("SIDE_EFFECTS_MODE=record", "held back", (intent) => ({
-  _tag: "Dispatched",
-  intent,
-  by: "SIDE_EFFECTS_MODE=record",
-  attempts: 0
-}))
+const recording = (policy: Policy.Policy | undefined): Layer.Layer<SideEffects<any>> =>
+  counting(
+    "SIDE_EFFECTS_MODE=record",
+    "held back",
+    (intent) => ({ _tag: "Dispatched", intent, by: "SIDE_EFFECTS_MODE=record", attempts: 0 }),
+    policy
+  )
 
 const malformed = (pattern: string): string | undefined => {
   try {

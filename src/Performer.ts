@@ -31,8 +31,8 @@ type Step = (now: number, input: unknown) => Pull.Pull<[unknown, Duration.Durati
 
 /** An intent on its way through its attempts. */
 interface Run {
-  readonly intent: Intent.Any
-  readonly handler: Handler
+  intent: Intent.Any
+  handler: Handler
   attempts: number
   /** Where the attempt that is running stands. */
   place: Place
@@ -60,12 +60,15 @@ export const make = (
     Effect.withFiber((fiber) => {
       const caller = fiber.context
       const who = `dispatcher ${by}`
+      // The most common end, shared by all that come to it.
+      const dispatched: Decision.Shared = { _tag: "Dispatched", by: who, attempts: 1 }
       let index = 0
-      let run: Run | undefined
+      let begun = false
+      const run: Run = { intent: undefined!, handler: undefined!, attempts: 0, place: undefined!, step: undefined }
       /** What the handler before enqueued, on its way out. */
       let left: Effect.Effect<void> | undefined
       const next = () => {
-        run = undefined
+        begun = false
         index++
       }
       const handlers = Effect.whileLoop({
@@ -77,7 +80,13 @@ export const make = (
             return effect
           }
           const intent = intents[index]!
-          run ??= { intent, handler: known.get(intent.name)!, attempts: 0, place: undefined as any, step: undefined }
+          if (!begun) {
+            begun = true
+            run.intent = intent
+            run.handler = known.get(intent.name)!
+            run.attempts = 0
+            run.step = undefined
+          }
           run.attempts++
           run.place = Place.outside(root, intent.name)
           // By hand, as this is the hot path: what Effect.updateContext does, without its finalizer.
@@ -89,29 +98,50 @@ export const make = (
         },
         step: () => {
           fiber.setContext(caller)
-          if (run === undefined) return
+          if (!begun) return
           const { attempts, intent, place } = run
-          Decision.settle(observer, { _tag: "Dispatched", intent, by: who, attempts })
-          if (place.boundary !== undefined) left = closeOwn(place, Exit.void)
+          Decision.settleShared(observer, intent, attempts === 1 ? dispatched : { ...dispatched, attempts })
+          left = finish(place, Exit.void)
           next()
         }
       })
-      const loop: Effect.Effect<void, never, any> = Effect.catchCause(handlers, (cause) =>
-        Effect.flatMap(failed(run!, cause, who, observer), (pause) => {
-          fiber.setContext(caller)
+      const loop: Effect.Effect<void, never, any> = Effect.catchCause(handlers, (cause) => {
+        // Of the handler, or of what `left` did; that never fails, so there is a run.
+        fiber.setContext(caller)
+        return Effect.flatMap(failed(run, cause, who, observer, root, caller), (pause) => {
           if (pause === undefined) {
             next()
             return loop
           }
-          return Effect.flatMap(wait(pause, isSnoozed(cause)), (again) => {
-            if (!again) {
-              next()
-            }
+          return Effect.flatMap(wait(pause, controlOf(cause) instanceof Snooze), (again) => {
+            if (!again) next()
             return loop
           })
-        }))
-      return loop as Effect.Effect<void>
+        })
+      })
+      // Only in the background, and only when its layer closes. Interruption passes by catchCause.
+      return Effect.onInterrupt(loop as Effect.Effect<void>, () => {
+        fiber.setContext(caller)
+        return (begun ? finish(run.place, Exit.interrupt()) : undefined) ?? Effect.void
+      })
     })
+}
+
+/** The attempt is over. Closes the boundary that its handler got if it enqueued. */
+const finish = (
+  place: Place,
+  exit: Exit.Exit<unknown, unknown>,
+  reason?: string | undefined
+): Effect.Effect<void> | undefined => {
+  place.over = exit._tag === "Success" ? "released" : "discarded"
+  const { boundary } = place
+  if (boundary === undefined) return undefined
+  const close = () => reason === undefined ? boundary.close(exit) : boundary.discard(exit, reason)
+  // The intent has its decision, or gets it from the cause of the handler: what goes wrong here is only told.
+  return Effect.uninterruptible(Effect.catchCause(
+    Effect.suspend(() => close() ?? Effect.void),
+    (cause) => Effect.logError(`What the handler of "${place.handlerOf}" enqueued could not be released`, cause)
+  ))
 }
 
 const notEffect = (name: string, returned: unknown): string =>
@@ -136,16 +166,7 @@ const contextFor = ({ contexts, entry }: Handler, caller: Context.Context<never>
   return context
 }
 
-/** Ends the boundary of a handler that enqueued. The intent has its decision, so what goes wrong here is only told. */
-const closeOwn = (place: Place, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
-  Effect.catchCause(
-    Effect.suspend(() => place.boundary?.close(exit) ?? Effect.void),
-    (cause) => Effect.logError(`What the handler of "${place.handlerOf}" enqueued could not be released`, cause)
-  )
-
 const controlOf = (cause: Cause.Cause<unknown>): unknown => cause.reasons.find(Cause.isDieReason)?.defect
-
-const isSnoozed = (cause: Cause.Cause<unknown>): boolean => controlOf(cause) instanceof Snooze
 
 /**
  * The attempt failed. Returns the pause until the next one, or `undefined` when the intent has its decision. Whatever
@@ -155,31 +176,43 @@ const failed = (
   run: Run,
   cause: Cause.Cause<unknown>,
   by: string,
-  observer: Decision.Observer | undefined
+  observer: Decision.Observer | undefined,
+  root: Root,
+  caller: Context.Context<never>
 ): Effect.Effect<Duration.Duration | undefined, never, any> => {
-  const { attempts, handler: { entry: { onExhausted } }, intent, place } = run
-  const fail = (cause: Cause.Cause<unknown>) =>
-    Decision.settle(observer, { _tag: "Failed", intent, by, attempts, cause })
-  return closeOwn(place, Exit.failCause(cause)).pipe(
-    Effect.andThen(Effect.suspend(() => pauseOf(run, cause))),
+  const { attempts, handler, intent } = run
+  const control = controlOf(cause)
+  const delivery = deliveryOf(run)
+  const reason = control instanceof Cancel
+    ? `was cancelled: ${control.reason}`
+    : control instanceof Snooze
+    ? "snoozed"
+    : undefined
+  const fail = (cause: Cause.Cause<unknown>) => Decision.settle(observer, { _tag: "Failed", intent, by, attempts, cause })
+  return Effect.andThen(finish(run.place, Exit.failCause(cause), reason) ?? Effect.void, Effect.suspend(() => pauseOf(run, cause))).pipe(
     Effect.catchCause((died) => {
       fail(Cause.combine(cause, died))
       return done
     }),
     Effect.tap((pause) => {
       if (pause !== undefined || Decision.of(intent) !== undefined) return Effect.void
-      const control = controlOf(cause)
       if (control instanceof Cancel) {
         const reason = `cancelled: ${control.reason}`
         Decision.settle(observer, { _tag: "Dropped", intent, by: `handler of ${intent.name}`, reason })
         return Effect.void
       }
       fail(cause)
-      return onExhausted === undefined ? Effect.void : Effect.catchCause(
-        Effect.suspend(() => onExhausted(cause, deliveryOf(run))),
-        (died) => Effect.logError(`onExhausted of side effect "${intent.name}" died`, died)
+      const { onExhausted } = handler.entry
+      if (onExhausted === undefined) return Effect.void
+      // A unit of work of its own, as an attempt is.
+      const place = Place.outside(root, intent.name)
+      return Effect.suspend(() => onExhausted(cause, delivery)).pipe(
+        Effect.provideService(SideEffects, place),
+        Effect.onExit((exit) => finish(place, exit) ?? Effect.void),
+        Effect.catchCause((died) => Effect.logError(`onExhausted of side effect "${intent.name}" died`, died))
       )
-    })
+    }),
+    Effect.updateContext(() => contextFor(handler, caller))
   )
 }
 

@@ -13,7 +13,7 @@ import * as Exit from "effect/Exit"
 import { BoundaryClosed, BoundaryState, NoBoundary, type Options, type Root } from "./Boundary.ts"
 import * as Decision from "./Decision.ts"
 import type * as Intent from "./Intent.ts"
-import { IntentImpl } from "./internal/intent.ts"
+import { IntentImpl, type Local } from "./internal/intent.ts"
 import type { Requirement } from "./internal/requirement.ts"
 import * as Policy from "./Policy.ts"
 import type * as SideEffect from "./SideEffect.ts"
@@ -24,7 +24,6 @@ interface Guard {
   readonly of: BoundaryState | "local" | "layer"
 }
 
-const noNames: ReadonlyArray<string> = []
 const noOptions: Intent.Options = {}
 const noBoundary: Options = {}
 const succeeded = Exit.void
@@ -34,26 +33,24 @@ export class Place {
   readonly root: Root
   /** `undefined` outside every boundary. */
   boundary: BoundaryState | undefined
-  /** Of the `withPolicy` blocks around, innermost first. */
-  readonly local: ReadonlyArray<Policy.Policy> | undefined
-  readonly localNames: ReadonlyArray<string>
+  readonly local: Local | undefined
   /** All policies around that want to be asked at the call site, innermost first. */
   readonly guards: ReadonlyArray<Guard>
   /** The handler that is running here, which gets a boundary of its own when it enqueues. */
   readonly handlerOf: string | undefined
+  /** Set when that handler has ended. */
+  over: "released" | "discarded" | undefined = undefined
 
   constructor(
     root: Root,
     boundary: BoundaryState | undefined,
-    local: ReadonlyArray<Policy.Policy> | undefined,
-    localNames: ReadonlyArray<string>,
+    local: Local | undefined,
     guards: ReadonlyArray<Guard>,
     handlerOf: string | undefined
   ) {
     this.root = root
     this.boundary = boundary
     this.local = local
-    this.localNames = localNames
     this.guards = guards
     this.handlerOf = handlerOf
   }
@@ -65,7 +62,6 @@ export class Place {
       root,
       undefined,
       undefined,
-      noNames,
       layer?.onEnqueue === undefined ? noGuards : [{ policy: layer, of: "layer" }],
       handlerOf
     )
@@ -73,19 +69,24 @@ export class Place {
 
   /** The place inside a new boundary. */
   enter(boundary: BoundaryState): Place {
-    const policy = boundary.options.policy
-    const guards = policy?.onEnqueue === undefined ? this.guards : [{ policy, of: boundary }, ...this.guards]
-    return new Place(this.root, boundary, this.local, this.localNames, guards, undefined)
+    const { detached, policy } = boundary.options
+    const around = detached === true ? Place.outside(this.root) : this
+    const guards = policy?.onEnqueue === undefined ? around.guards : [{ policy, of: boundary }, ...around.guards]
+    return new Place(this.root, boundary, around.local, guards, undefined)
   }
 
   /** The place inside a `withPolicy`. */
   narrow(policy: Policy.Policy): Place {
+    // Once is enough, and one that remembers would count twice.
+    if (this.local?.policies.includes(policy) === true) return this
     this.root.checkPolicy?.(policy)
     return new Place(
       this.root,
       this.surrounding(),
-      [policy, ...(this.local ?? [])],
-      [policy.name, ...this.localNames],
+      {
+        policies: [policy, ...(this.local?.policies ?? [])],
+        names: [policy.name, ...(this.local?.names ?? [])]
+      },
       policy.onEnqueue === undefined ? this.guards : [{ policy, of: "local" }, ...this.guards],
       undefined
     )
@@ -95,12 +96,13 @@ export class Place {
   surrounding(): BoundaryState | undefined {
     if (this.boundary === undefined && this.handlerOf !== undefined) {
       this.boundary = new BoundaryState(this.root, undefined, { name: `handler of ${this.handlerOf}` })
+      this.boundary.closed = this.over
     }
     return this.boundary
   }
 
   open(options: Options): BoundaryState {
-    return new BoundaryState(this.root, this.surrounding(), options)
+    return new BoundaryState(this.root, options.detached === true ? undefined : this.surrounding(), options)
   }
 
   enqueue(
@@ -115,44 +117,39 @@ export class Place {
     const intent = new IntentImpl(
       sideEffect,
       admitted,
-      options.key ?? sideEffect.idempotencyKey?.(admitted),
-      options.delay === undefined ? undefined : Duration.fromInputUnsafe(options.delay),
-      options,
-      this.localNames,
+      options.key ?? (sideEffect.idempotencyKey === undefined ? undefined : keyOf(sideEffect, admitted)),
+      options.delay === undefined
+        ? options as Omit<Intent.Options, "delay">
+        : { ...options, delay: delayOf(sideEffect, options.delay) },
       this.local,
-      this.root.seq++,
       boundary
     )
     if (boundary.closed !== undefined) return this.late(boundary, intent)
     if (around === undefined && this.root.outsideBoundary === "reject") {
       return Effect.die(new NoBoundary({ intent: intent as any }))
     }
-    if (this.root.onEnqueue === undefined && this.guards.length === 0) return this.push(boundary, intent, around)
+    if (this.guards.length === 0) return this.push(boundary, intent, around)
     return Effect.andThen(this.ask(boundary, intent as any), Effect.suspend(() => this.push(boundary, intent, around)))
   }
 
   /** At the call site, innermost first. */
   private ask(boundary: BoundaryState, intent: Intent.Any): Effect.Effect<void> {
-    const layers = Effect.suspend(() => this.root.onEnqueue?.(intent) ?? Effect.void)
-    return Effect.andThen(
-      layers,
-      Effect.forEach(this.guards, ({ of, policy }) => {
-        const { state } = of === "local"
-          ? boundary.ask(policy, policy)
-          : of === "layer"
-          ? boundary.outermost.ask(policy, of)
-          : of.ask(policy, "own")
-        return Effect.catchDefect(
-          Effect.suspend(() => policy.onEnqueue!(intent, state) ?? Effect.void),
-          (cause) =>
-            Effect.die(
-              cause instanceof Policy.PolicyViolation
-                ? cause
-                : new Policy.PolicyDefect({ intent, policy: policy.name, cause })
-            )
-        )
-      }, { discard: true })
-    )
+    return Effect.forEach(this.guards, ({ of, policy }) => {
+      const { state } = of === "local"
+        ? boundary.ask(policy, policy)
+        : of === "layer"
+        ? boundary.outermost.ask(policy, of)
+        : of.ask(policy, "own")
+      return Effect.catchDefect(
+        Effect.suspend(() => policy.onEnqueue!(intent, state) ?? Effect.void),
+        (cause) =>
+          Effect.die(
+            cause instanceof Policy.PolicyViolation
+              ? cause
+              : new Policy.PolicyDefect({ intent, policy: policy.name, cause })
+          )
+      )
+    }, { discard: true })
   }
 
   private push(
@@ -162,6 +159,7 @@ export class Place {
   ): Effect.Effect<IntentImpl> {
     // Once more: a policy may have taken its time.
     if (boundary.closed !== undefined) return this.late(boundary, intent)
+    intent.seq = this.root.seq++
     this.root.observer?.enqueued(intent as any)
     boundary.push(intent)
     if (around !== undefined) return Effect.succeed(intent)
@@ -178,7 +176,8 @@ export class Place {
   private late({ closed, label, options: { name } }: BoundaryState, impl: IntentImpl): Effect.Effect<never> {
     const intent = impl as unknown as Intent.Any
     const message = `Side effect "${intent.name}" was enqueued after ${label} had ended (${closed}). A fiber has ` +
-      "outlived the unit of work it was forked in: wait for it inside the boundary, or open a boundary in the fiber itself."
+      "outlived the unit of work it was forked in: wait for it inside the boundary, or " +
+      "make it one of its own with SideEffects.boundary(..., { detached: true })."
     this.root.observer?.enqueued(intent)
     Decision.settle(this.root.observer, {
       _tag: "Discarded",
@@ -192,6 +191,22 @@ export class Place {
 }
 
 const noGuards: ReadonlyArray<Guard> = []
+
+const keyOf = (sideEffect: SideEffect.Any, payload: unknown): string => {
+  try {
+    return sideEffect.idempotencyKey!(payload)
+  } catch (cause) {
+    throw new Error(`idempotencyKey of side effect "${sideEffect._tag}" died`, { cause })
+  }
+}
+
+const delayOf = (sideEffect: SideEffect.Any, delay: Duration.Input): Duration.Duration => {
+  try {
+    return Duration.fromInputUnsafe(delay)
+  } catch (cause) {
+    throw new Error(`Side effect "${sideEffect._tag}" was enqueued with a delay that is no duration`, { cause })
+  }
+}
 
 const outsideMessage = (intent: IntentImpl): string =>
   `Side effect "${intent.name}" was enqueued outside a boundary, so it is dispatched at once, whatever happens next. ` +

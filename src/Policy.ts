@@ -345,14 +345,15 @@ export const dedupe = (by?: ((intent: Intent.Any) => string | undefined) | undef
   })
 
 /**
- * Lets everything pass and logs each intent, by name and id, when it is released.
+ * Lets everything pass and logs each intent, by name and id, when it does. What another policy or a boundary around then
+ * makes of it is not known here.
  *
  * @category policies
  * @since 0.1.0
  */
 export const log: Policy = /*#__PURE__*/ make({
   name: "log",
-  decide: (intent) => Effect.as(Effect.logInfo(`Side effect "${intent.name}" is released (intent ${intent.id})`), allow)
+  decide: (intent) => Effect.as(Effect.logInfo(`Side effect "${intent.name}" passes (intent ${intent.id})`), allow)
 })
 
 /**

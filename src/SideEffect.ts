@@ -110,7 +110,7 @@ export interface SideEffect<in out Name extends string, in out Payload extends P
   ): Layer.Layer<
     Handler<Name, Names<R | RX>>,
     EB,
-    Exclude<Without<R | RX | RS>, Scope.Scope> | Exclude<RB, Scope.Scope>
+    Without<R | RX | RS> | Exclude<RB, Scope.Scope>
   >
 }
 

@@ -64,7 +64,7 @@ export interface SideEffectGroup<out S extends SideEffect.Any> extends Pipeable 
   ): Layer.Layer<
     SideEffect.ToHandler<S, RequiredNames<HandlersServices<H>>>,
     EB,
-    Exclude<Without<HandlersServices<H>>, Scope.Scope> | Exclude<RB, Scope.Scope>
+    Without<HandlersServices<H>> | Exclude<RB, Scope.Scope>
   >
 }
 

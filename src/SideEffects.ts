@@ -13,7 +13,7 @@ import type * as Dispatcher from "./Dispatcher.ts"
 import type * as Intent from "./Intent.ts"
 import { recordingRoot } from "./Layers.ts"
 import { Place, SideEffects } from "./Place.ts"
-import type * as Policy from "./Policy.ts"
+import * as Policy from "./Policy.ts"
 import * as Recorder from "./Recorder.ts"
 import type * as SideEffect from "./SideEffect.ts"
 
@@ -367,16 +367,23 @@ export const plan = <A, E, R>(
     const around = Context.getOrUndefined(fiber.context, SideEffects)
     const { observer, recorder } = Recorder.make()
     const root = recordingRoot({ by: "plan", observer, policy: around?.root.policy, roundTrip: false })
-    const place = policiesAround(around).reduceRight((place, policy) => place.narrow(policy), Place.outside(root))
-    return Effect.flatMap(
-      Effect.exit(provide(self, place)),
-      (exit) => Effect.map(recorder.intents, (intents): Plan<A, E> => ({ exit, intents }))
+    const outside = Place.outside(root)
+    // Inside a unit of work it is part of that, so its policies count over all of the plan.
+    const state = around?.boundary === undefined
+      ? undefined
+      : outside.open({ policy: Policy.all(...policiesAround(around)), releaseWhen: () => true })
+    const place = state === undefined
+      ? policiesAround(around).reduceRight((place, policy) => place.narrow(policy), outside)
+      : outside.enter(state)
+    return Effect.onExitPrimitive(provide(self, place), (exit) => state?.close(exit) as Effect.Effect<void> | undefined).pipe(
+      Effect.exit,
+      Effect.flatMap((exit) => Effect.map(recorder.intents, (intents): Plan<A, E> => ({ exit, intents })))
     ) as Effect.Effect<Plan<A, E>, never, Exclude<R, SideEffects<any>>>
   })
 
 /** Innermost first. */
 const policiesAround = (place: Place | undefined): ReadonlyArray<Policy.Policy> => {
-  const policies = [...(place?.local ?? [])]
+  const policies = [...(place?.local?.policies ?? []) as ReadonlyArray<Policy.Policy>]
   for (let boundary = place?.boundary; boundary !== undefined; boundary = boundary.parent) {
     if (boundary.options.policy !== undefined) policies.push(boundary.options.policy)
   }

@@ -121,7 +121,9 @@ describe("Boundary", () => {
           Effect.exit,
           Effect.provide(layer)
         )
-        assert.strictEqual((defect(exit) as Error).message, "bug")
+        const error = defect(exit) as Error
+        assert.strictEqual(error.message, "releaseWhen of its boundary died, so nothing is released")
+        assert.strictEqual((error.cause as Error).message, "bug")
         assert.deepStrictEqual(calls, [])
         assert.strictEqual(
           Decision.format(Decision.of(intent)!),

@@ -237,8 +237,8 @@ describe("invariants", () => {
         assert.strictEqual(
           error.message,
           "Side effect \"orders:mail:send\" was enqueued after boundary \"request\" had ended (released). A fiber has " +
-            "outlived the unit of work it was forked in: wait for it inside the boundary, or open a boundary in the " +
-            "fiber itself."
+            "outlived the unit of work it was forked in: wait for it inside the boundary, or make it one of its own with " +
+            "SideEffects.boundary(..., { detached: true })."
         )
         assert.deepStrictEqual(calls, [])
       }))
@@ -258,6 +258,49 @@ describe("invariants", () => {
           )
         }).pipe(Effect.provide(Layer.provideMerge(SideEffects.TestLayer, logger)))
         assert.match(lines.join("\n"), /^ERROR Side effect "orders:mail:send" was enqueued after its boundary had ended/)
+      }))
+
+    it.effect("a detached boundary is a unit of work of its own, and may outlive the one it was forked in", () =>
+      Effect.gen(function*() {
+        const { calls, layer } = shop({ policy: Policy.block(Ping) })
+        const gate = yield* Latch.make()
+        const job = SideEffects.boundary(
+          Effect.andThen(Effect.andThen(mail("job"), SideEffects.enqueue(Ping)), gate.await),
+          { detached: true }
+        )
+        const fiber = yield* Effect.gen(function*() {
+          const fiber = yield* Effect.forkDetach(SideEffects.withPolicy(job, Policy.dropAll), { startImmediately: true })
+          yield* mail("request")
+          return fiber
+        }).pipe(SideEffects.boundary({ policy: Policy.limit(1) }), Effect.provide(layer))
+        assert.deepStrictEqual(calls, ["mail:request"])
+        yield* gate.open
+        yield* Fiber.join(fiber)
+        assert.deepStrictEqual(calls, ["mail:request", "mail:job"])
+      }))
+
+    it.effect("nothing joins a boundary while it is releasing", () =>
+      Effect.gen(function*() {
+        const releasing = yield* Latch.make()
+        const gate = yield* Latch.make()
+        const slow = Policy.make({
+          name: "slow",
+          decide: () => Effect.as(Effect.andThen(releasing.open, gate.await), Policy.allow)
+        })
+        const { calls, layer } = shop()
+        const late = Effect.andThen(releasing.await, mail("late"))
+        const unit = Effect.gen(function*() {
+          const stray = yield* Effect.forkDetach(late, { startImmediately: true })
+          yield* mail("1")
+          return stray
+        })
+        const fiber = yield* Effect.forkChild(Effect.provide(SideEffects.boundary(unit, { policy: slow }), layer))
+        yield* releasing.await
+        yield* Effect.yieldNow
+        yield* gate.open
+        const stray = yield* Fiber.join(fiber)
+        assert.instanceOf(defect(yield* Fiber.await(stray)), SideEffects.BoundaryClosed)
+        assert.deepStrictEqual(calls, ["mail:1"])
       }))
 
     it.effect("a boundary that outlives the one around it dies, and its intents are discarded", () =>
@@ -508,6 +551,16 @@ describe("invariants", () => {
           "Side effect \"orders:mail:send\" was enqueued under AssertNoneLayer, which allows none. Remove the call from " +
             "this code path, or run it with another layer."
         )
+      }))
+
+    it.effect("whatever else is wrong with the call", () =>
+      Effect.gen(function*() {
+        const exit = yield* SideEffects.enqueue(Mail, { id: 1 } as any).pipe(
+          Effect.exit,
+          Effect.provide(SideEffects.AssertNoneLayer),
+          Effect.exit
+        )
+        assert.instanceOf(defect(exit), SideEffects.PolicyViolation)
       }))
 
     it.effect("one that was not swallowed is reported once", () =>

@@ -116,7 +116,8 @@ describe("LiveLayer", () => {
         Effect.map(Effect.exit(Effect.provide(SideEffects.boundary(effect), layer)), message)
       assert.strictEqual(
         yield* attempt(push("1")),
-        "Side effect \"orders:push:notify\" is not in group \"small\", so its layer cannot perform it. Add it to the group."
+        "Side effect \"orders:push:notify\" is not in group \"small\", so its layer cannot perform it. Add it to the group; " +
+          "where there is another live layer for it, merge the two groups."
       )
       const Twin = SideEffect.make("orders:mail:send", { description: "Not the one." })
       assert.strictEqual(
@@ -230,6 +231,10 @@ describe("ConfigLayer", () => {
       assert.deepStrictEqual(lines, [
         "INFO SIDE_EFFECTS_MODE=record held back 2 side effects: orders:mail:send ×1, orders:push:notify ×1"
       ])
+      const blocked = yield* run({ SIDE_EFFECTS_MODE: "record", SIDE_EFFECTS_BLOCK: "**:push:**" }, {
+        policy: Policy.limit(1)
+      })
+      assert.deepStrictEqual(blocked.lines, ["INFO SIDE_EFFECTS_MODE=record held back 1 side effect: orders:mail:send ×1"])
     }))
 
   it.effect("blocks patterns, beside the policy of the layer", () =>

@@ -102,7 +102,7 @@ describe("Policy", () => {
       assert.strictEqual(yield* Effect.provide(left(policy), layer), everything)
       assert.strictEqual(seen.length, 12)
       assert.strictEqual(lines.length, 6)
-      assert.match(lines[0]!, /^INFO Side effect "orders:mail:send" is released \(intent [0-9a-f-]{36}\)$/)
+      assert.match(lines[0]!, /^INFO Side effect "orders:mail:send" passes \(intent [0-9a-f-]{36}\)$/)
     }))
 
   it.effect("assertNone and reject die at the call site", () =>

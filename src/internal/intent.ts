@@ -7,50 +7,105 @@ export const TypeId = "~effect-side-effects/Intent"
 /** What the machinery keeps about an intent beside the public part. */
 export interface IntentInternal {
   /** Position in the order of enqueueing, over all boundaries of one layer. */
-  readonly seq: number
+  seq: number
   /** The boundary it was enqueued in; compared, never read. Dropped when the intent has its decision. */
   owner: object | undefined
-  /** The policies of the `withPolicy` blocks around the call, innermost first. */
-  readonly local: ReadonlyArray<unknown> | undefined
+  readonly local: Local | undefined
   /** Set once. */
   decision: unknown
   /** Handed to the background: what becomes of it is no matter of the boundary any more. */
   detached: boolean
 }
 
-/** @internal */
+/** What an intent was told beside its payload. */
+interface Told {
+  readonly delay?: Duration.Duration | undefined
+  readonly queue?: string | undefined
+  readonly priority?: number | undefined
+  readonly origin?: string | undefined
+  readonly metadata?: Readonly<Record<string, unknown>> | undefined
+}
+
+/** The policies of the `withPolicy` blocks around a call, innermost first. */
+export interface Local {
+  readonly policies: ReadonlyArray<unknown>
+  readonly names: ReadonlyArray<string>
+}
+
+const noNames: ReadonlyArray<string> = []
+
+/**
+ * Small, as a boundary may hold a hundred thousand: what is rarely told takes one slot together. What is private nobody
+ * sees who prints an intent.
+ *
+ * @internal
+ */
 export class IntentImpl implements IntentInternal {
-  readonly [TypeId]: typeof TypeId = TypeId
+  declare readonly [TypeId]: typeof TypeId
   readonly id: string
   readonly name: string
   readonly sideEffect: any
   readonly payload: any
   readonly key: string | undefined
-  readonly delay: Duration.Duration | undefined
-  readonly queue: string | undefined
-  readonly priority: number | undefined
-  readonly origin: string | undefined
-  readonly metadata: Readonly<Record<string, unknown>> | undefined
-  readonly policies: ReadonlyArray<string>
-
-  // Private, so that nobody who prints an intent sees the machinery.
-  readonly #seq: number
+  readonly #told: Told
+  readonly #local: Local | undefined
+  #seq = -1
   #owner: object | undefined
-  readonly #local: ReadonlyArray<unknown> | undefined
   #decision: unknown = undefined
   #detached = false
 
+  constructor(
+    sideEffect: { readonly _tag: string },
+    payload: unknown,
+    key: string | undefined,
+    told: Told,
+    local: Local | undefined,
+    owner: object | undefined,
+    id: string = globalThis.crypto.randomUUID()
+  ) {
+    this.id = id
+    this.name = sideEffect._tag
+    this.sideEffect = sideEffect
+    this.payload = payload
+    this.key = key
+    this.#told = told
+    this.#local = local
+    this.#owner = owner
+  }
+
+  get delay(): Duration.Duration | undefined {
+    return this.#told.delay
+  }
+  get queue(): string | undefined {
+    return this.#told.queue
+  }
+  get priority(): number | undefined {
+    return this.#told.priority
+  }
+  get origin(): string | undefined {
+    return this.#told.origin
+  }
+  get metadata(): Readonly<Record<string, unknown>> | undefined {
+    return this.#told.metadata
+  }
+  get policies(): ReadonlyArray<string> {
+    return this.#local === undefined ? noNames : this.#local.names
+  }
+
+  get local(): Local | undefined {
+    return this.#local
+  }
   get seq(): number {
     return this.#seq
+  }
+  set seq(seq: number) {
+    this.#seq = seq
   }
   get owner(): object | undefined {
     return this.#owner
   }
   set owner(owner: object | undefined) {
     this.#owner = owner
-  }
-  get local(): ReadonlyArray<unknown> | undefined {
-    return this.#local
   }
   get decision(): unknown {
     return this.#decision
@@ -65,37 +120,9 @@ export class IntentImpl implements IntentInternal {
     this.#detached = detached
   }
 
-  constructor(
-    sideEffect: { readonly _tag: string },
-    payload: unknown,
-    key: string | undefined,
-    delay: Duration.Duration | undefined,
-    options: {
-      readonly queue?: string | undefined
-      readonly priority?: number | undefined
-      readonly origin?: string | undefined
-      readonly metadata?: Readonly<Record<string, unknown>> | undefined
-    },
-    policies: ReadonlyArray<string>,
-    local: ReadonlyArray<unknown> | undefined,
-    seq: number,
-    owner: object | undefined,
-    id: string = globalThis.crypto.randomUUID()
-  ) {
-    this.id = id
-    this.name = sideEffect._tag
-    this.sideEffect = sideEffect
-    this.payload = payload
-    this.key = key
-    this.delay = delay
-    this.queue = options.queue
-    this.priority = options.priority
-    this.origin = options.origin
-    this.metadata = options.metadata
-    this.policies = policies
-    this.#seq = seq
-    this.#owner = owner
-    this.#local = local
+  /** The same wish, id included, without a decision. */
+  copy(): IntentImpl {
+    return new IntentImpl(this.sideEffect, this.payload, this.key, this.#told, this.#local, undefined, this.id)
   }
 
   toJSON(): Record<string, unknown> {
@@ -116,17 +143,4 @@ export class IntentImpl implements IntentInternal {
   }
 }
 
-/** The same wish, id included, without a decision. */
-export const copy = (intent: IntentImpl): IntentImpl =>
-  new IntentImpl(
-    intent.sideEffect,
-    intent.payload,
-    intent.key,
-    intent.delay,
-    intent,
-    intent.policies,
-    undefined,
-    intent.seq,
-    undefined,
-    intent.id
-  )
+Object.defineProperty(IntentImpl.prototype, TypeId, { value: TypeId })

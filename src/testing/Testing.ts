@@ -16,7 +16,7 @@ import * as Decision from "../Decision.ts"
 import { DispatchError } from "../Dispatcher.ts"
 import type * as Intent from "../Intent.ts"
 import type { HandlerEntry } from "../internal/handler.ts"
-import { copy } from "../internal/intent.ts"
+import type { IntentImpl } from "../internal/intent.ts"
 import { recordingRoot } from "../Layers.ts"
 import * as Performer from "../Performer.ts"
 import { Place, SideEffects } from "../Place.ts"
@@ -192,7 +192,7 @@ export const enqueued = <S extends SideEffect.Any>(
  * **Details**
  *
  * `released` would have escaped, `dropped` was kept in by a policy (or was a duplicate), `discarded` by a boundary that
- * did not succeed.
+ * did not succeed, and of `failed` a policy died.
  *
  * @category models
  * @since 0.1.0
@@ -202,6 +202,7 @@ export interface Captured<A, E> {
   readonly released: ReadonlyArray<Intent.Any>
   readonly dropped: ReadonlyArray<Intent.Any>
   readonly discarded: ReadonlyArray<Intent.Any>
+  readonly failed: ReadonlyArray<Intent.Any>
 }
 
 /**
@@ -228,8 +229,7 @@ export const capture = <A, E, R>(
             exit,
             released: of("Dispatched"),
             dropped: of("Dropped", "Deduplicated"),
-            discarded: of("Discarded")
-          }
+            discarded: of("Discarded"), failed: of("Failed") }
         })
     )
   }) as any
@@ -324,7 +324,7 @@ const performOnce = /*#__PURE__*/ Effect.fnUntraced(function*(
     )
   }
   // The recorded intent has its decision already; what the handler makes of it is decided on a copy.
-  const intent = copy(recorded as any) as unknown as Intent.Any
+  const intent = (recorded as unknown as IntentImpl).copy() as unknown as Intent.Any
   const perform = Performer.make(root, new Map([[intent.name, entry]]), undefined)
   yield* perform([intent], "drain", (_, snoozed) => Effect.succeed(!snoozed))
   return Decision.of(intent)
