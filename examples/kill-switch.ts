@@ -7,7 +7,7 @@
  * - `SIDE_EFFECTS_BLOCK`: comma-separated patterns of what must not leave, while all the rest does
  *
  * This file runs the same program with your environment and with several settings. Try
- * `SIDE_EFFECTS_MODE=drop node examples/kill-switch.ts`.
+ * `SIDE_EFFECTS_MODE=drop npm run example examples/kill-switch.ts`.
  */
 import { Cause, ConfigProvider, Console, Effect, Layer, Logger, Schema } from "effect"
 import { SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"

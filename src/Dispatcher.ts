@@ -300,7 +300,10 @@ export const background = (options?: {
       const start = (intent: Intent.Any, taken: number): Effect.Effect<unknown> => {
         if (closing) {
           discard(port, intent, "was released after its dispatcher had been closed")
-          return Effect.logError(`Dispatcher.background is closed and could not perform "${intent.name}".`)
+          return Effect.andThen(
+            places.release(taken),
+            Effect.logError(`Dispatcher.background is closed and could not perform "${intent.name}".`)
+          )
         }
         port.underway(intent)
         underway.add(intent)
@@ -310,7 +313,7 @@ export const background = (options?: {
             underway.delete(intent)
             // Nothing where it has its decision.
             discard(port, intent, "was still underway when its dispatcher was closed")
-            return taken === 0 ? Effect.void : places.release(taken)
+            return places.release(taken)
           })
         )
       }
@@ -394,9 +397,9 @@ export const route = <
       const opened = new Map<Dispatcher<boolean, any, any>, Opened>()
       for (const { dispatcher } of compiled) {
         if (opened.has(dispatcher)) continue
-        const names = new Set([...port.names].filter((name) =>
-          compiled.find((route) => route.matches(name))?.dispatcher === dispatcher
-        ))
+        const names = new Set(
+          [...port.names].filter((name) => compiled.find((route) => route.matches(name))?.dispatcher === dispatcher)
+        )
         const own = { ...port, names }
         opened.set(dispatcher, guard(dispatcher, own, yield* dispatcher.open(own)))
       }

@@ -350,7 +350,9 @@ const counting = (
       yield* Effect.addFinalizer(() => {
         const total = [...counts.values()].reduce((sum, n) => sum + n, 0)
         const list = [...counts].map(([name, n]) => `${name} ×${n}`).join(", ")
-        return Effect.logInfo(`${name} ${verb} ${total} side effect${total === 1 ? "" : "s"}${total === 0 ? "" : `: ${list}`}`)
+        return Effect.logInfo(
+          `${name} ${verb} ${total} side effect${total === 1 ? "" : "s"}${total === 0 ? "" : `: ${list}`}`
+        )
       })
       const root = recordingRoot({ by: name, observer: undefined, policy, roundTrip: false })
       return Place.outside({

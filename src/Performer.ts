@@ -188,8 +188,12 @@ const failed = (
     : control instanceof Snooze
     ? "snoozed"
     : undefined
-  const fail = (cause: Cause.Cause<unknown>) => Decision.settle(observer, { _tag: "Failed", intent, by, attempts, cause })
-  return Effect.andThen(finish(run.place, Exit.failCause(cause), reason) ?? Effect.void, Effect.suspend(() => pauseOf(run, cause))).pipe(
+  const fail = (cause: Cause.Cause<unknown>) =>
+    Decision.settle(observer, { _tag: "Failed", intent, by, attempts, cause })
+  return Effect.andThen(
+    finish(run.place, Exit.failCause(cause), reason) ?? Effect.void,
+    Effect.suspend(() => pauseOf(run, cause))
+  ).pipe(
     Effect.catchCause((died) => {
       fail(Cause.combine(cause, died))
       return done

@@ -96,7 +96,7 @@ export interface SideEffect<in out Name extends string, in out Payload extends P
 
   /**
    * The layer that performs this side effect. Takes a function of payload and delivery, or an effect that makes one
-   * when the layer is built.
+   * when the layer is built. A handler that acquires resources wraps itself in `Effect.scoped`.
    */
   toLayer<E, R, RX = never, RS = never, EB = never, RB = never>(
     build:

@@ -375,10 +375,11 @@ export const plan = <A, E, R>(
     const place = state === undefined
       ? policiesAround(around).reduceRight((place, policy) => place.narrow(policy), outside)
       : outside.enter(state)
-    return Effect.onExitPrimitive(provide(self, place), (exit) => state?.close(exit) as Effect.Effect<void> | undefined).pipe(
-      Effect.exit,
-      Effect.flatMap((exit) => Effect.map(recorder.intents, (intents): Plan<A, E> => ({ exit, intents })))
-    ) as Effect.Effect<Plan<A, E>, never, Exclude<R, SideEffects<any>>>
+    return Effect.onExitPrimitive(provide(self, place), (exit) => state?.close(exit) as Effect.Effect<void> | undefined)
+      .pipe(
+        Effect.exit,
+        Effect.flatMap((exit) => Effect.map(recorder.intents, (intents): Plan<A, E> => ({ exit, intents })))
+      ) as Effect.Effect<Plan<A, E>, never, Exclude<R, SideEffects<any>>>
   })
 
 /** Innermost first. */

@@ -299,6 +299,16 @@ describe("Boundary", () => {
         assert.deepStrictEqual(ids(intents), ["1", "3"])
       }))
 
+    it.effect("inside a unit of work, policies count over all of it", () =>
+      Effect.gen(function*() {
+        const { layer } = shop()
+        const { intents } = yield* SideEffects.plan(Effect.andThen(mail("1"), mail("2"))).pipe(
+          SideEffects.boundary({ policy: Policy.limit(1) }),
+          Effect.provide(layer)
+        )
+        assert.deepStrictEqual(ids(intents), ["1"])
+      }))
+
     it.effect("obeys the policies around, and dispatches nothing there", () =>
       Effect.gen(function*() {
         const { calls, layer } = shop({ policy: Policy.block("monitor:**") })

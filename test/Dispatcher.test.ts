@@ -151,7 +151,7 @@ describe("Dispatcher", () => {
           }), { retry: Schedule.spaced("10 seconds") })
         yield* Effect.gen(function*() {
           yield* SideEffects.boundary(Effect.forEach("abcd", (id) => job(id)))
-          yield* TestClock.adjust("2 seconds")
+          yield* TestClock.adjust("1 second")
           assert.deepStrictEqual(started, ["a", "b", "c", "d"], "a waits for its next attempt and holds no slot")
           yield* TestClock.adjust("1 minute")
           yield* SideEffects.drain
@@ -184,6 +184,57 @@ describe("Dispatcher", () => {
           }))
         yield* Effect.andThen(SideEffects.boundary(job("a")), SideEffects.drain).pipe(Effect.provide(layer))
         assert.deepStrictEqual(ran, ["a", "aa", "aaaa"])
+      }))
+
+    it.effect("a boundary that is interrupted while it waits hands over the rest at once", () =>
+      Effect.gen(function*() {
+        const gate = yield* Latch.make()
+        const layer = jobs(Dispatcher.background({ capacity: 1 }), () => gate.await)
+        yield* Effect.gen(function*() {
+          const intents: Array<Intent.Any> = []
+          const unit = Effect.forEach("abc", (id) => Effect.map(job(id), (intent) => intents.push(intent)))
+          const fiber = yield* Effect.forkChild(SideEffects.boundary(unit), { startImmediately: true })
+          yield* Effect.yieldNow
+          assert.strictEqual(fiber.pollUnsafe(), undefined)
+          yield* Fiber.interrupt(fiber)
+          yield* gate.open
+          yield* SideEffects.drain
+          assert.deepStrictEqual(tags(intents), ["Dispatched", "Dispatched", "Dispatched"])
+        }).pipe(Effect.provide(layer))
+      }))
+
+    it.effect("closing the layer decides also what a boundary still waits with", () =>
+      Effect.gen(function*() {
+        const { layer: logger } = logs()
+        const layer = jobs(Dispatcher.background({ capacity: 1, gracePeriod: "1 second" }), () => Effect.never)
+        const intents: Array<Intent.Any> = []
+        const unit = Effect.forEach("abc", (id) => Effect.map(job(id), (intent) => intents.push(intent)))
+        const fiber = yield* Effect.forkDetach(SideEffects.boundary(unit), { startImmediately: true }).pipe(
+          Effect.tap(Effect.yieldNow),
+          Effect.provide(Layer.provideMerge(layer, logger)),
+          Effect.forkChild
+        )
+        yield* TestClock.adjust("1 second")
+        yield* Fiber.await(yield* Fiber.join(fiber))
+        assert.deepStrictEqual(tags(intents), ["Discarded", "Discarded", "Discarded"])
+      }))
+
+    it.effect("what a handler enqueued is decided when its dispatcher is closed under it", () =>
+      Effect.gen(function*() {
+        const { layer: logger } = logs()
+        const seen: Array<Intent.Any> = []
+        const layer = jobs(
+          Dispatcher.background({ gracePeriod: "1 second" }),
+          (id) =>
+            id === "a" ? Effect.andThen(Effect.map(job("b"), (intent) => seen.push(intent)), Effect.never) : Effect.void
+        )
+        const fiber = yield* SideEffects.boundary(job("a")).pipe(
+          Effect.provide(Layer.provideMerge(layer, logger)),
+          Effect.forkChild
+        )
+        yield* TestClock.adjust("1 second")
+        const intent = yield* Fiber.join(fiber)
+        assert.deepStrictEqual(tags([intent, ...seen]), ["Discarded", "Discarded"])
       }))
 
     it.effect("keeps delays exactly", () =>
@@ -271,6 +322,22 @@ describe("Dispatcher", () => {
         ])
       }))
 
+    it.effect("inside a route, and opens a dispatcher that stands in it twice once", () =>
+      Effect.gen(function*() {
+        let opened = 0
+        const inline = Dispatcher.inline()
+        const counted = { ...inline, open: (port: Dispatcher.Port) => (opened++, inline.open(port)) }
+        const { calls, layer } = shop({
+          dispatcher: Dispatcher.route([
+            ["**:mail:**", Dispatcher.route([["orders:**", counted]])],
+            ["**:push:**", counted],
+            ["monitor:*", counted]
+          ])
+        })
+        yield* Effect.all([mail("1"), push("2")]).pipe(SideEffects.boundary(), Effect.provide(layer))
+        assert.deepStrictEqual([calls, opened], [["mail:1", "push:2"], 2])
+      }))
+
     it.effect("needs no handlers when none of its dispatchers does", () =>
       Effect.gen(function*() {
         const nowhere = Dispatcher.make({ name: "nowhere", dispatch: () => Effect.void })
@@ -345,6 +412,26 @@ describe("Dispatcher", () => {
           assert.deepStrictEqual(tags(intents), ["Dispatched", "Failed"])
           const decision = Decision.of(intents[1]) as Decision.Failed
           assert.deepStrictEqual([decision.by, Cause.squash(decision.cause)], ["dispatcher half", "down"])
+        }
+      }))
+
+    it.effect("what it forgets to perform fails", () =>
+      Effect.gen(function*() {
+        for (const performs of [true, false] as const) {
+          const lazy = performs
+            ? Dispatcher.make({ name: "lazy", performs, dispatch: () => Effect.void })
+            : {
+              ...Dispatcher.inline(),
+              name: "lazy",
+              open: () => Effect.succeed({ drain: Effect.void, dispatch: () => Effect.void })
+            }
+          const { layer } = shop({ dispatcher: lazy })
+          const intent = yield* mail("1").pipe(SideEffects.boundary(), Effect.provide(layer))
+          const decision = Decision.of(intent) as Decision.Failed
+          assert.strictEqual(
+            (Cause.squash(decision.cause) as Error).message,
+            "Dispatcher lazy ended without performing side effect \"orders:mail:send\"."
+          )
         }
       }))
 

@@ -117,6 +117,26 @@ describe("invariants", () => {
         assert.deepStrictEqual(calls, ["mail:1", "mail:2", "mail:3"])
       }))
 
+    it.effect("which is when a policy at the call site has let it pass, with and without nesting", () =>
+      Effect.gen(function*() {
+        for (const extra of [Effect.void, SideEffects.boundary(mail("c"))]) {
+          const gate = yield* Latch.make()
+          const policy = Policy.make({
+            name: "slow",
+            onEnqueue: ({ payload }) => payload.id === "a" ? gate.await : undefined
+          })
+          const { calls, layer } = shop()
+          yield* Effect.gen(function*() {
+            const slow = yield* Effect.forkChild(mail("a"), { startImmediately: true })
+            yield* mail("b")
+            yield* gate.open
+            yield* Fiber.join(slow)
+            yield* extra
+          }).pipe(SideEffects.boundary({ policy }), Effect.provide(layer))
+          assert.deepStrictEqual(calls.slice(0, 2), ["mail:b", "mail:a"])
+        }
+      }))
+
     it.effect("policies filter and do not reorder", () =>
       Effect.gen(function*() {
         const { calls, layer } = shop({ policy: Policy.block("orders:push:*") })
@@ -257,7 +277,10 @@ describe("invariants", () => {
             "discarded: its boundary had ended (released) when it was enqueued"
           )
         }).pipe(Effect.provide(Layer.provideMerge(SideEffects.TestLayer, logger)))
-        assert.match(lines.join("\n"), /^ERROR Side effect "orders:mail:send" was enqueued after its boundary had ended/)
+        assert.match(
+          lines.join("\n"),
+          /^ERROR Side effect "orders:mail:send" was enqueued after its boundary had ended/
+        )
       }))
 
     it.effect("a detached boundary is a unit of work of its own, and may outlive the one it was forked in", () =>
@@ -269,7 +292,9 @@ describe("invariants", () => {
           { detached: true }
         )
         const fiber = yield* Effect.gen(function*() {
-          const fiber = yield* Effect.forkDetach(SideEffects.withPolicy(job, Policy.dropAll), { startImmediately: true })
+          const fiber = yield* Effect.forkDetach(SideEffects.withPolicy(job, Policy.dropAll), {
+            startImmediately: true
+          })
           yield* mail("request")
           return fiber
         }).pipe(SideEffects.boundary({ policy: Policy.limit(1) }), Effect.provide(layer))

@@ -234,7 +234,9 @@ describe("ConfigLayer", () => {
       const blocked = yield* run({ SIDE_EFFECTS_MODE: "record", SIDE_EFFECTS_BLOCK: "**:push:**" }, {
         policy: Policy.limit(1)
       })
-      assert.deepStrictEqual(blocked.lines, ["INFO SIDE_EFFECTS_MODE=record held back 1 side effect: orders:mail:send ×1"])
+      assert.deepStrictEqual(blocked.lines, [
+        "INFO SIDE_EFFECTS_MODE=record held back 1 side effect: orders:mail:send ×1"
+      ])
     }))
 
   it.effect("blocks patterns, beside the policy of the layer", () =>

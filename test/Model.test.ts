@@ -120,7 +120,9 @@ const model = (root: Tree, trace: Trace): Map<Intent.Any, Decision.Decision["_ta
       around.set(tree, boundary)
       for (const child of tree.inside) place(child, tree, local)
     } else if (tree._tag !== "Yield") {
-      for (const child of tree.inside) place(child, boundary, tree._tag === "Local" && !local.includes(tree.policy) ? [tree.policy, ...local] : local)
+      for (const child of tree.inside) {
+        place(child, boundary, tree._tag === "Local" && !local.includes(tree.policy) ? [tree.policy, ...local] : local)
+      }
     }
   }
   place(root, undefined, [])

@@ -138,6 +138,37 @@ describe("Policy", () => {
       assert.deepStrictEqual(calls, ["mail:1"])
     }))
 
+  it.effect("withPolicy inside withPolicy counts one policy once", () =>
+    Effect.gen(function*() {
+      const { calls, layer } = shop()
+      const twice = (policy: Policy.Policy) =>
+        SideEffects.withPolicy(SideEffects.withPolicy(Effect.andThen(mail("1"), mail("2")), policy), policy)
+      yield* Effect.andThen(twice(Policy.limit(2)), twice(Policy.dedupe())).pipe(
+        SideEffects.boundary(),
+        Effect.provide(layer)
+      )
+      assert.deepStrictEqual(calls, ["mail:1", "mail:2", "mail:1", "mail:2"])
+    }))
+
+  it.effect("onEnqueue has the state of its boundary, its layer, or its member of all", () =>
+    Effect.gen(function*() {
+      const counts: Array<string> = []
+      const count = (name: string) =>
+        Policy.make({
+          name,
+          state: () => ({ n: 0 }),
+          onEnqueue: (_, state) => void counts.push(`${name} ${++state.n}`)
+        })
+      const { layer } = shop({ policy: count("layer") })
+      const unit = SideEffects.boundary(
+        Effect.andThen(mail("1"), SideEffects.boundary(SideEffects.withPolicy(mail("2"), count("local")))),
+        { policy: Policy.all(count("first"), count("second")) }
+      )
+      yield* Effect.andThen(unit, unit).pipe(Effect.provide(layer))
+      const once = ["first 1", "second 1", "layer 1", "local 1", "first 2", "second 2", "layer 2"]
+      assert.deepStrictEqual(counts, [...once, ...once])
+    }))
+
   it.effect("withPolicy counts per boundary, and does not touch what is outside it", () =>
     Effect.gen(function*() {
       const { calls, layer } = shop()

@@ -6,6 +6,7 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -247,6 +248,82 @@ describe("SideEffect", () => {
         const second = yield* deliver(() => Effect.fail("no"), { onExhausted: () => Effect.die("bug in onExhausted") })
         assert.strictEqual(second.decision._tag, "Failed")
         assert.match(second.lines[0]!, /^ERROR onExhausted of side effect "orders:mail:send" died/)
+      }))
+  })
+
+  describe("the end of a handler", () => {
+    const releasing = (
+      handle: () => Effect.Effect<unknown, unknown, SideEffects.SideEffects<"monitor:ping">>,
+      options?: any
+    ) =>
+      Effect.gen(function*() {
+        const pinged: Array<string> = []
+        const { layer: logger, lines } = logs()
+        const handlers = Mails.toLayer({
+          "orders:mail:send": Mail.handler(handle, options),
+          "monitor:ping": () => Effect.sync(() => pinged.push("ping"))
+        }) as Layer.Layer<SideEffect.Handler<"orders:mail:send", any> | SideEffect.Handler<"monitor:ping", any>>
+        yield* SideEffects.enqueue(Mail, { id: "1" }).pipe(
+          SideEffects.boundary(),
+          Effect.provide(Layer.provideMerge(SideEffects.LiveLayer(Mails).pipe(Layer.provide(handlers)), logger))
+        )
+        return { pinged, lines }
+      })
+
+    it.effect("onExhausted is a unit of work of its own", () =>
+      Effect.gen(function*() {
+        for (const first of [Effect.void, SideEffects.enqueue(Ping)]) {
+          const { pinged } = yield* releasing(() => Effect.andThen(first, Effect.fail("no")), {
+            onExhausted: () => SideEffects.enqueue(Ping)
+          })
+          assert.deepStrictEqual(pinged, ["ping"])
+        }
+      }))
+
+    it.effect("what it enqueues after its end dies, as in any boundary", () =>
+      Effect.gen(function*() {
+        const gate = yield* Latch.make()
+        let stray!: Fiber.Fiber<unknown, unknown>
+        const late = Effect.andThen(gate.await, SideEffects.enqueue(Ping))
+        const { pinged } = yield* releasing(() =>
+          Effect.map(Effect.forkDetach(late, { startImmediately: true }), (fiber) => stray = fiber)
+        )
+        yield* gate.open
+        assert.match(String(yield* Fiber.await(stray)), /BoundaryClosed: Side effect "monitor:ping" was enqueued after/)
+        assert.deepStrictEqual(pinged, [])
+      }))
+
+    it.effect("what a snoozed or cancelled one enqueued says so", () =>
+      Effect.gen(function*() {
+        const reasons: Array<string> = []
+        for (const end of [SideEffect.snooze("1 second"), SideEffect.cancel("not wanted")]) {
+          let intent!: Intent.Any
+          let attempts = 0
+          yield* deliverFor(
+            "1 second",
+            releasing(() =>
+              attempts++ > 0
+                ? Effect.void
+                : Effect.andThen(Effect.map(SideEffects.enqueue(Ping), (ping) => intent = ping), end)
+            )
+          )
+          reasons.push(Decision.format(Decision.of(intent)!))
+        }
+        assert.deepStrictEqual(reasons, [
+          "discarded: boundary \"handler of orders:mail:send\" snoozed",
+          "discarded: boundary \"handler of orders:mail:send\" was cancelled: not wanted"
+        ])
+      }))
+
+    it.effect("whose last attempt failed leaves the caller where it was", () =>
+      Effect.gen(function*() {
+        const handlers = Layer.merge(Mail.toLayer(() => Effect.fail("no")), PingLive)
+        yield* Effect.gen(function*() {
+          yield* SideEffects.boundary(SideEffects.enqueue(Mail, { id: "1" }))
+          assert.deepStrictEqual(yield* SideEffects.intents, [])
+          const ping = yield* SideEffects.boundary(SideEffects.enqueue(Ping))
+          assert.strictEqual(Decision.of(ping)?._tag, "Dispatched")
+        }).pipe(Effect.provide(SideEffects.LiveLayer(Mails).pipe(Layer.provide(handlers))))
       }))
   })
 

@@ -73,7 +73,10 @@ const here = (expectation: unknown): { readonly stack?: string } => {
   return site
 }
 
-const fail = (message: string, { stack }: { readonly stack?: string } = {}): Effect.Effect<never, ExpectationFailed> => {
+const fail = (
+  message: string,
+  { stack }: { readonly stack?: string } = {}
+): Effect.Effect<never, ExpectationFailed> => {
   const error = new ExpectationFailed({ message })
   if (stack !== undefined) error.stack = `ExpectationFailed: ${message}${stack.slice(stack.indexOf("\n"))}`
   return Effect.fail(error)
@@ -229,7 +232,9 @@ export const capture = <A, E, R>(
             exit,
             released: of("Dispatched"),
             dropped: of("Dropped", "Deduplicated"),
-            discarded: of("Discarded"), failed: of("Failed") }
+            discarded: of("Discarded"),
+            failed: of("Failed")
+          }
         })
     )
   }) as any

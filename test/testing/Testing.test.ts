@@ -211,8 +211,8 @@ describe("the test kit", () => {
   it.effect("a failure points to the line of the test", () =>
     Effect.gen(function*() {
       const { stack } = yield* Effect.flip(expectEnqueued(Mail))
-      const frames = stack!.split("\n").filter((line) => line.startsWith("    at "))
-      assert.match(frames[0]!, /Testing\.test\.ts/)
+      const frame = stack!.split("\n").find((line) => line.startsWith("    at "))
+      assert.match(frame!, /Testing\.test\.ts/)
     }).pipe(Effect.provide(SideEffects.TestLayer)))
 
   it.effect("expectNotEnqueued and expectNothing", () =>

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import { describe, expect, test } from "tstyche"
 
 class Mail extends SideEffect.make("orders:mail:send", {
@@ -108,6 +109,11 @@ describe("11. The type names the effects", () => {
       "orders:mail:send": () => Effect.void,
       "orders:push:notify": () => Effect.void
     })
+  })
+
+  test("a handler that needs a scope has to bring one", () => {
+    const acquiring = Mail.toLayer(() => Effect.acquireRelease(Effect.succeed(1), () => Effect.void))
+    expect(acquiring).type.toBe<Layer.Layer<SideEffect.Handler<"orders:mail:send">, never, Scope.Scope>>()
   })
 
   test("handlers with options keep their requirements", () => {
