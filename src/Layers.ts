@@ -129,24 +129,14 @@ const makeLive = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
 ) {
   const dispatcher: Dispatcher.Dispatcher<boolean, E, R> = options?.dispatcher ?? Dispatcher.inline()
   const names = new Set(group.sideEffects.keys())
-  const checked = new WeakSet<Policy.Policy>()
-  const checkPolicy = (policy: Policy.Policy): void => {
-    if (checked.has(policy)) return
-    for (const selector of policy.selectors) checkSelector(group, `policy ${policy.name}`, selector)
-    checked.add(policy)
-  }
-  if (options?.policy !== undefined) checkPolicy(options.policy)
+  const known = knownTo(group, options?.policy)
   for (const pattern of dispatcher.patterns) checkSelector(group, `dispatcher ${dispatcher.name}`, pattern)
 
   const root: Root = {
     policy: options?.policy,
     outsideBoundary: options?.outsideBoundary ?? "warn",
     onDispatchError: options?.onDispatchError ?? "log",
-    admit: (sideEffect, payload) => {
-      if (group.sideEffects.get(sideEffect._tag) !== sideEffect) throw stranger(group, sideEffect)
-      return validate(sideEffect, payload)
-    },
-    checkPolicy,
+    ...known,
     dispatch: (intents) => opened.dispatch(intents as ReadonlyArray<any>),
     drain: Effect.suspend(() => opened.drain),
     observer: undefined,
@@ -164,6 +154,27 @@ const makeLive = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
   const opened = Dispatcher.guard(dispatcher, port, yield* dispatcher.open(port))
   return Place.outside(root)
 })
+
+/** What a layer of a group lets in, and which policies it takes. */
+const knownTo = (
+  group: SideEffectGroup.Any,
+  policy: Policy.Policy | undefined
+): Pick<Root, "admit" | "checkPolicy"> => {
+  const checked = new WeakSet<Policy.Policy>()
+  const checkPolicy = (policy: Policy.Policy): void => {
+    if (checked.has(policy)) return
+    for (const selector of policy.selectors) checkSelector(group, `policy ${policy.name}`, selector)
+    checked.add(policy)
+  }
+  if (policy !== undefined) checkPolicy(policy)
+  return {
+    checkPolicy,
+    admit: (sideEffect, payload) => {
+      if (group.sideEffects.get(sideEffect._tag) !== sideEffect) throw stranger(group, sideEffect)
+      return validate(sideEffect, payload)
+    }
+  }
+}
 
 const collectHandlers = (group: SideEffectGroup.Any): Effect.Effect<ReadonlyMap<string, HandlerEntry>> =>
   Effect.contextWith((context: Context.Context<never>) => {
@@ -315,18 +326,15 @@ export const TestLayerFor = <S extends SideEffect.Any>(
   }
 ): Layer.Layer<SideEffects<S["_tag"]> | Recorder.Recorder> =>
   Layer.effectContext(Effect.sync(() => {
-    const checkPolicy = (policy: Policy.Policy): void => {
-      for (const selector of policy.selectors) checkSelector(group, `policy ${policy.name}`, selector)
-    }
-    if (options?.policy !== undefined) checkPolicy(options.policy)
+    const { admit, checkPolicy } = knownTo(group, options?.policy)
     return makeTest((observer) => {
-      const root = recordingRoot({ ...options, by: "TestLayer", observer, roundTrip: options?.roundTrip ?? true })
+      const root = recordingRoot({ ...options, by: "TestLayer", observer, roundTrip: false })
       return {
         ...root,
         checkPolicy,
         admit: (sideEffect, payload) => {
-          if (group.sideEffects.get(sideEffect._tag) !== sideEffect) throw stranger(group, sideEffect)
-          return root.admit(sideEffect, payload)
+          const valid = admit(sideEffect, payload)
+          return options?.roundTrip === false ? valid : roundTrip(sideEffect, valid)
         }
       }
     })
