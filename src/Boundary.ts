@@ -415,7 +415,9 @@ const narrow = /*#__PURE__*/ Effect.fnUntraced(function*(
     const intent = impl as unknown as Intent.Any
     for (const { policy: { decide, name }, state } of askedFor(impl)) {
       if (decide === undefined) continue
-      const exit = yield* Effect.exit(Effect.suspend(() => Policy.toEffect(decide(intent, state))))
+      const answer = answerOf(decide, intent, state)
+      if (answer === Policy.allow) continue
+      const exit = yield* Effect.exit(Policy.toEffect(answer))
       if (exit._tag === "Success" && exit.value._tag === "Allow") continue
       Decision.settle(observer, decisionOf(intent, name, exit))
       continue next
@@ -424,6 +426,19 @@ const narrow = /*#__PURE__*/ Effect.fnUntraced(function*(
   }
   return left
 })
+
+/** Plain answers are the rule, and most of them are `allow`: no effect is made for those. */
+const answerOf = (
+  decide: NonNullable<Policy.Policy["decide"]>,
+  intent: Intent.Any,
+  state: unknown
+): Policy.Verdict | Effect.Effect<Policy.Verdict> => {
+  try {
+    return decide(intent, state)
+  } catch (defect) {
+    return Effect.die(defect)
+  }
+}
 
 const decisionOf = (intent: Intent.Any, policy: string, exit: Exit.Exit<Policy.Verdict>): Decision.Decision => {
   if (exit._tag === "Failure") {

@@ -10,6 +10,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Predicate from "effect/Predicate"
+import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
@@ -480,7 +481,7 @@ export const make: {
     open: (port) =>
       Effect.contextWith((built: Context.Context<any>) => {
         // What belongs to the moment of building, not to the dispatcher.
-        const context = Context.omit(Scope.Scope, Tracer.ParentSpan)(built)
+        const context = Context.omit(Scheduler.Scheduler, Scope.Scope, Tracer.ParentSpan)(built)
         const by = `dispatcher ${options.name}`
         return Effect.succeed({
           drain: Effect.asVoid(Effect.provideContext(options.drain ?? Effect.void, context)),
@@ -513,7 +514,9 @@ export const guard = (dispatcher: Dispatcher<boolean, any, any>, port: Port, ope
   dispatch: (intents) =>
     Effect.matchCause(Effect.suspend(() => opened.dispatch(intents)), {
       onSuccess: () => {
-        for (const intent of intents) if (Decision.of(intent) === undefined) forgotten(port, dispatcher, intent)
+        for (const intent of intents) {
+          if ((intent as unknown as IntentInternal).decision === undefined) forgotten(port, dispatcher, intent)
+        }
       },
       onFailure: (cause) => {
         const by = `dispatcher ${dispatcher.name}`

@@ -14,6 +14,7 @@ import * as Layer from "effect/Layer"
 import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
+import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
@@ -417,7 +418,7 @@ export const layerHandlers = (
   Layer.effectContext(Effect.flatMap(build, (handlers) =>
     Effect.contextWith((context: Context.Context<any>) => {
       // What belongs to the moment of building, not to the handlers.
-      const services = Context.omit(Scope.Scope, Tracer.ParentSpan)(context)
+      const services = Context.omit(Scheduler.Scheduler, Scope.Scope, Tracer.ParentSpan)(context)
       const entries = new Map<string, HandlerEntry>()
       for (const [sideEffect, { handle, options }] of handlers) {
         const retry = options?.retry

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Decision, Policy, SideEffects } from "effect-side-effects"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as ManagedRuntime from "effect/ManagedRuntime"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { logs, mail, shop } from "./fixtures.ts"
@@ -87,6 +88,15 @@ describe("scale", () => {
       yield* program.pipe(SideEffects.boundary(), Effect.provide(layer))
       assert.deepStrictEqual(calls, ["mail:1"])
     }))
+
+  it("3,000 intents at one go, twice: the scheduler is that of the run, not of the run that built the layer", () => {
+    const { calls, layer } = shop()
+    const runtime = ManagedRuntime.make(layer)
+    const unit = SideEffects.boundary(Effect.forEach(times(3_000), mail, { discard: true }))
+    runtime.runSync(unit)
+    runtime.runSync(unit)
+    assert.strictEqual(calls.length, 6_000)
+  })
 
   it.effect("memory is given back after release, while the layer lives on", () =>
     Effect.gen(function*() {

@@ -19,6 +19,7 @@ export interface Effort {
   readonly rounds: number
   /** Milliseconds of a turn: each subject has one in each round. */
   readonly time: number
+  /** For heavy subjects, whose turns are ten times as long. */
   readonly heavyRounds: number
 }
 
@@ -36,7 +37,7 @@ export const measure = async <Name extends string>(
 ): Promise<Readonly<Record<Name, Series>>> => {
   const names = Object.keys(subjects) as Array<Name>
   const { heavyRounds, rounds, time } = effort
-  const bench = new Bench({ warmup: false, iterations: heavy ? 2 : 1, time, throws: true })
+  const bench = new Bench({ warmup: false, iterations: heavy ? 2 : 1, time: heavy ? 10 * time : time, throws: true })
   const tasks = {} as Record<Name, Task>
   const series = {} as Record<Name, Array<number>>
   for (const name of names) {
@@ -53,7 +54,7 @@ export const measure = async <Name extends string>(
     return (result.period * 1e6) / subjects[name].units
   }
   // Until everything is compiled as well as it will ever be.
-  const warmup = heavy ? 1 : Math.ceil(500 / time)
+  const warmup = heavy ? 1 : Math.ceil(400 / time)
   for (let round = -warmup; round < (heavy ? heavyRounds : rounds); round++) {
     for (const name of round % 2 === 0 ? names : names.toReversed()) {
       if (heavy) await collectAndWarmUp(subjects[name])
@@ -69,7 +70,7 @@ const collectAndWarmUp = async ({ run }: Subject): Promise<void> => {
   gc()
   const start = performance.now()
   do await run()
-  while (performance.now() - start < 100)
+  while (performance.now() - start < 200)
 }
 
 const quantile = (series: Series, q: number): number => {

@@ -1,6 +1,6 @@
 const width = 80
 
-export interface Bar {
+interface Bar {
   readonly what: string
   readonly value: number
   readonly limit: number
@@ -9,7 +9,7 @@ export interface Bar {
 
 const bars: Array<Bar> = []
 
-export const met = ({ limit, value }: Bar): boolean => value <= limit
+const met = ({ limit, value }: Bar): boolean => value <= limit
 
 /** Sets a bar, and returns what a table says about it. */
 export const bar = (what: string, value: number, limit: number, unit = "x"): string => {
@@ -32,7 +32,7 @@ export const heading = (title: string, note: string): void => {
 }
 
 /** A paragraph. */
-export const print = (text: string): void => {
+const print = (text: string): void => {
   let line = ""
   for (const word of text.split(" ")) {
     if (line !== "" && line.length + 1 + word.length > width) {

@@ -71,7 +71,10 @@ const enqueueing = `
 const everything = `export { Policy, SideEffect, SideEffects } from "effect-side-effects"`
 
 export const size = async (): Promise<void> => {
-  heading("Bundle size", "Bytes, by esbuild. A delta is what a program grows by that uses Effect already.")
+  heading(
+    "Bundle size",
+    "Bytes, by esbuild. The first line is without Effect; a delta is what a program grows by that uses Effect already."
+  )
   const external = await sizeOf(everything, ["effect", "effect/*"])
   const base = await sizeOf(without)
   const delta = async (added: string): Promise<Size> => {
@@ -81,12 +84,12 @@ export const size = async (): Promise<void> => {
   const row = (name: string, { brotli, minified }: Size, given = "") => [name, number(minified), number(brotli), given]
   table(["", "minified", "brotli", ""], [
     row(
-      "{ SideEffects, SideEffect, Policy }, effect external",
+      "{ SideEffects, SideEffect, Policy } alone",
       external,
       bar("bundle, minified and brotli", external.brotli / 1000, 6, " kB")
     ),
     row("an Effect program", base),
-    row("delta: it defines, enqueues, blocks, performs", await delta(enqueueing)),
-    row("delta: it exports all of the three", await delta(everything))
+    row("delta: it enqueues, blocks, performs", await delta(enqueueing)),
+    row("delta: it exports all three", await delta(everything))
   ])
 }

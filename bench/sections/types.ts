@@ -5,6 +5,80 @@ import { median } from "../lib/measure.ts"
 import { emptyDirectory, root } from "../lib/project.ts"
 import { bar, heading, number, table, times } from "../lib/report.ts"
 
+// --- the programs
+
+const numbers = (n: number): ReadonlyArray<number> => Array.from({ length: n }, (_, i) => i)
+
+/** What every program imports, so that the price of reading it can be taken off. */
+const imports = `import { Context, Effect, Layer, Schema } from "effect"
+import { SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
+export const imported = [Context.empty, Layer.empty, Schema.Void, SideEffect.make, SideEffectGroup.make, SideEffects.open]
+`
+
+const name = (i: number): string => `"module${i % 10}:context:action${i}"`
+
+const definition = (i: number): string =>
+  `export class E${i} extends SideEffect.make(${name(i)}, {
+  description: "Does ${i}.",
+  payload: { orderId: Schema.String, to: Schema.String, amount${i}: Schema.Number }
+}) {}`
+
+const handler = (i: number): string => `${name(i)}: ({ amount${i}, orderId }) => Effect.log(orderId, amount${i})`
+
+const enqueueing = (i: number): string =>
+  `export const f${i} = (orderId: string) =>
+  SideEffects.enqueue(E${i}, { orderId, to: "ada@example.com", amount${i}: ${i} })`
+
+/** A generator that calls all of them. */
+const calling = (name: string, calls: ReadonlyArray<string>): string =>
+  `export const ${name} = Effect.gen(function*() {
+${calls.map((call) => `  yield* ${call}`).join("\n")}
+})`
+
+const parts = (n: number): ReadonlyArray<string> => [
+  imports,
+  ...numbers(n).map(definition),
+  `export const Group = SideEffectGroup.make("all").add(${numbers(n).map((i) => `E${i}`).join(", ")})`,
+  `export const Handlers = Group.toLayer({ ${numbers(n).map(handler).join(",\n")} })`,
+  `export const Live = SideEffects.LiveLayer(Group).pipe(Layer.provide(Handlers))`,
+  ...numbers(n).map(enqueueing),
+  `export const run: Effect.Effect<void> = Effect.suspend(() => SideEffects.boundary(all).pipe(Effect.provide(Live)))`
+]
+
+const callsOf = (from: number, to: number): ReadonlyArray<string> =>
+  numbers(to - from).map((i) => `f${from + i}("1042")`)
+
+/** As a program grows: functions that call ten others. */
+const inModules = (n: number): string => {
+  const modules = numbers(n / 10)
+  return [
+    ...parts(n),
+    ...modules.map((m) => calling(`module${m}`, callsOf(10 * m, 10 * m + 10))),
+    calling("all", modules.map((m) => `module${m}`))
+  ].join("\n")
+}
+
+const inOneGenerator = (n: number): string => [...parts(n), calling("all", callsOf(0, n))].join("\n")
+
+/** The same with nothing but Effect: a service for each action. */
+const services = (n: number): string =>
+  [
+    imports,
+    ...numbers(n).map((i) =>
+      `export class S${i} extends Context.Service<S${i}, {
+  readonly run: (payload: { orderId: string; to: string; amount${i}: number }) => Effect.Effect<void>
+}>()(${name(i)}) {}
+export const f${i} = (orderId: string) => S${i}.use(({ run }) => run({ orderId, to: "ada@example.com", amount${i}: ${i} }))`
+    ),
+    `export const Live = Layer.mergeAll(${
+      numbers(n).map((i) => `Layer.succeed(S${i}, { run: () => Effect.void })`).join(",\n")
+    })`,
+    calling("all", callsOf(0, n)),
+    `export const run: Effect.Effect<void> = Effect.provide(all, Live)`
+  ].join("\n")
+
+// --- what they cost
+
 interface Cost {
   readonly time: number
   readonly types: number
@@ -12,52 +86,7 @@ interface Cost {
   readonly memory: number
 }
 
-const numbers = (n: number): ReadonlyArray<number> => Array.from({ length: n }, (_, i) => i)
-
-const lines = (n: number, line: (i: number) => string): string => numbers(n).map(line).join("\n")
-
-/** What every program imports, so that the price of reading it can be taken off. */
-const imports = `import { Effect, Layer, Schema } from "effect"
-import { SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
-export const nothing = [Effect.void, Layer.empty, Schema.Void, SideEffect.make, SideEffectGroup.make, SideEffects.drain]
-`
-
-/** Everything that a program does with its side effects, `n` times. */
-const programOf = (n: number): string =>
-  `${imports}
-${
-    lines(n, (i) =>
-      `export class E${i} extends SideEffect.make("module${i % 10}:context:action${i}", {
-  description: "Does ${i}.",
-  payload: { orderId: Schema.String, to: Schema.String, amount${i}: Schema.Number }
-}) {}`)
-  }
-export const Group = SideEffectGroup.make("all").add(${numbers(n).map((i) => `E${i}`).join(", ")})
-
-export const Handlers = Group.toLayer({
-${
-    lines(
-      n,
-      (i) => `  "module${i % 10}:context:action${i}": ({ amount${i}, orderId }) => Effect.log(orderId, amount${i}),`
-    )
-  }
-})
-
-export const Live = SideEffects.LiveLayer(Group).pipe(Layer.provide(Handlers))
-
-${
-    lines(n, (i) =>
-      `export const f${i} = (orderId: string) =>
-  SideEffects.enqueue(E${i}, { orderId, to: "ada@example.com", amount${i}: ${i} })`)
-  }
-
-export const program = Effect.gen(function*() {
-${lines(n, (i) => `  yield* f${i}("1042")`)}
-  return "done"
-})
-
-export const main: Effect.Effect<string> = SideEffects.boundary(program).pipe(Effect.provide(Live))
-`
+const keys = ["time", "types", "instantiations", "memory"] as const
 
 const tsconfig = JSON.stringify({
   compilerOptions: {
@@ -71,7 +100,7 @@ const tsconfig = JSON.stringify({
     noUncheckedIndexedAccess: true,
     skipLibCheck: true,
     noEmit: true,
-    // The only checker, so that the counts are those of one and the time is not that of idle cores.
+    // One checker, so that nothing is counted twice.
     singleThreaded: true,
     paths: { "effect-side-effects": [join(root, "dist/index.d.ts")] }
   },
@@ -97,9 +126,7 @@ const typeCheck = (directory: string): Cost => {
   }
 }
 
-const keys = ["time", "types", "instantiations", "memory"] as const
-
-/** One round after the other, so that a slow minute of the machine is not that of one program. */
+/** Medians. The programs have their turns in each round, so that a slow minute of the machine hits all of them. */
 const costs = (programs: ReadonlyArray<string>, rounds: number): ReadonlyArray<Cost> => {
   const directories = programs.map((program, i) => {
     const directory = emptyDirectory(`types/${i}`)
@@ -114,30 +141,55 @@ const costs = (programs: ReadonlyArray<string>, rounds: number): ReadonlyArray<C
   })
 }
 
+const seconds = (n: number): string => `${number(n, 2)} s`
+
+const sizes = [250, 500] as const
+
 export const types = (rounds: number): void => {
   heading(
     "Type checking",
-    "A program with n side effects, a group of all, a handler and a function that enqueues for each, one program that " +
-      "calls all functions, and the live layer. Growth is that of what exceeds the price of the imports."
+    "Programs with n side effects, a group of all, a handler and a function that enqueues for each, functions that call " +
+      "ten of those, one that calls all, in a boundary, under a live layer. Growth is that of what exceeds the price of " +
+      "the imports."
   )
-  const [offset, half, full] = costs([imports, programOf(250), programOf(500)], rounds) as [Cost, Cost, Cost]
-  const growth = (key: keyof Cost): number => (full[key] - offset[key]) / (half[key] - offset[key])
+  const [none, half, whole] = costs([imports, ...sizes.map(inModules)], rounds) as [Cost, Cost, Cost]
+  const growth = (key: keyof Cost): number => (whole[key] - none[key]) / (half[key] - none[key])
   const row = (name: string, { instantiations, memory, time, types }: Cost) => [
     name,
-    `${number(time, 2)} s`,
+    seconds(time),
     number(types),
     number(instantiations),
     `${number(memory)} MB`
   ]
   table(["side effects", "check", "types", "instantiations", "memory"], [
-    row("none", offset),
+    row("none", none),
     row("250", half),
-    row("500", full),
-    ["growth", ...keys.map((key) => times(growth(key)))]
+    row("500", whole),
+    ["growth", ...keys.map((key) => times(growth(key)))],
+    [
+      "",
+      "",
+      bar("types from 250 to 500 side effects", growth("types"), 2.2),
+      bar("instantiations from 250 to 500 side effects", growth("instantiations"), 2.2)
+    ]
   ])
-  console.log()
-  table(["", ""], [
-    ["types", bar("types from 250 to 500 side effects", growth("types"), 2.2)],
-    ["instantiations", bar("instantiations from 250 to 500 side effects", growth("instantiations"), 2.2)]
+}
+
+export const oneGenerator = (rounds: number): void => {
+  heading(
+    "Type checking one generator that calls them all",
+    "The compiler compares each yield with every other one, whatever it is that is yielded, so its time is quadratic in " +
+      "their number: beside it, the same with a service in place of each side effect, and nothing but Effect."
+  )
+  const measured = costs([...sizes.map(inOneGenerator), ...sizes.map(services)], rounds)
+  const row = (name: string, [half, whole]: ReadonlyArray<Cost>) => [
+    name,
+    seconds(half!.time),
+    seconds(whole!.time),
+    times(whole!.time / half!.time)
+  ]
+  table(["", "250", "500", "growth"], [
+    row("ours", measured.slice(0, 2)),
+    row("services", measured.slice(2))
   ])
 }
