@@ -254,8 +254,7 @@ export class BoundaryState {
     const reason = `succeeded only after ${around.label} around it had ended`
     const intent = this.all().find((intent) => intent.decision === undefined) as Intent.Any | undefined
     const message = `A boundary with side effect "${intent?.name}" ${reason}, so its side effects are discarded. A ` +
-      "fiber has outlived the unit of work it was forked in: wait for it there" +
-      ", or make it a unit of work of its own with { detached: true }."
+      "fiber has outlived the unit of work it was forked in: wait for it there, or make it a unit of work of its own with { detached: true }."
     return Effect.andThen(
       this.discard(exit, reason) ?? Effect.void,
       Effect.die(new BoundaryClosed({ boundary: around.options.name, intent, message }))

@@ -274,10 +274,14 @@ export const background = (options?: {
           closing = true
           yield* Effect.timeoutOption(Effect.interruptible(drain), gracePeriod)
           if (underway.size === 0) return
-          const left = [...underway]
+          const left = underway.size
+          const counts = new Map<string, number>()
+          for (const { name } of underway) describe.tally(counts, name)
           yield* FiberSet.clear(fibers)
           yield* Effect.logError(
-            `Dispatcher.background was closed before it could perform ${left.length} side effects: ${count(left)}. ` +
+            `Dispatcher.background was closed before it could perform ${left} side effects: ${
+              describe.counted(counts)
+            }. ` +
               "Raise gracePeriod, give handlers a timeout, or use a durable dispatcher."
           )
         })
@@ -342,13 +346,6 @@ export const background = (options?: {
 const discard = (port: Port, intent: Intent.Any, reason: string): void =>
   port.settle({ _tag: "Discarded", intent, by: "dispatcher background", reason, cause: undefined })
 
-/** `orders:mail ×3, orders:push ×1` */
-const count = (intents: Iterable<Intent.Any>): string => {
-  const counts = new Map<string, number>()
-  for (const { name } of intents) counts.set(name, (counts.get(name) ?? 0) + 1)
-  return [...counts].map(([name, n]) => `${name} ×${n}`).join(", ")
-}
-
 /**
  * Sends each intent to the dispatcher of the first pattern that matches its name.
  *
@@ -386,33 +383,32 @@ export const route = <
     performs: routes.some(([, dispatcher]) => dispatcher.performs),
     patterns: routes.map(([pattern]) => pattern),
     open: Effect.fnUntraced(function*(port: Port) {
-      const lost = [...port.names].find((name) => !compiled.some((route) => route.matches(name)))
-      if (lost !== undefined) {
-        return yield* Effect.die(
-          new Error(
-            `Dispatcher.route has no pattern for side effect "${lost}". Add one, or end the list with ["**", ` +
-              "dispatcher] for everything else."
+      // Each name is matched once, here.
+      const routeOf = new Map<string, Dispatcher<boolean, any, any>>()
+      for (const name of port.names) {
+        const found = compiled.find(({ matches }) => matches(name))
+        if (found === undefined) {
+          return yield* Effect.die(
+            new Error(
+              `Dispatcher.route has no pattern for side effect "${name}". Add one, or end the list with ["**", ` +
+                "dispatcher] for everything else."
+            )
           )
-        )
+        }
+        routeOf.set(name, found.dispatcher)
       }
       const opened = new Map<Dispatcher<boolean, any, any>, Opened>()
       for (const { dispatcher } of compiled) {
         if (opened.has(dispatcher)) continue
-        const names = new Set(
-          [...port.names].filter((name) => compiled.find((route) => route.matches(name))?.dispatcher === dispatcher)
-        )
-        const own = { ...port, names }
+        const own = { ...port, names: new Set([...port.names].filter((name) => routeOf.get(name) === dispatcher)) }
         opened.set(dispatcher, guard(dispatcher, own, yield* dispatcher.open(own)))
       }
       return {
         drain: Effect.forEach(opened.values(), ({ drain }) => drain, { discard: true, concurrency: "unbounded" }),
         dispatch: (intents) => {
           const batches = new Map<Opened, Array<Intent.Any>>()
-          for (const { dispatcher } of compiled) batches.set(opened.get(dispatcher)!, [])
-          for (const intent of intents) {
-            const found = compiled.find((route) => route.matches(intent.name))!
-            batches.get(opened.get(found.dispatcher)!)!.push(intent)
-          }
+          for (const one of opened.values()) batches.set(one, [])
+          for (const intent of intents) batches.get(opened.get(routeOf.get(intent.name)!)!)!.push(intent)
           return Effect.forEach(
             batches,
             ([{ dispatch }, batch]) => batch.length === 0 ? Effect.void : dispatch(batch),

@@ -357,9 +357,10 @@ const counting = (
       const counts = new Map<string, number>()
       yield* Effect.addFinalizer(() => {
         const total = [...counts.values()].reduce((sum, n) => sum + n, 0)
-        const list = [...counts].map(([name, n]) => `${name} ×${n}`).join(", ")
         return Effect.logInfo(
-          `${name} ${verb} ${total} side effect${total === 1 ? "" : "s"}${total === 0 ? "" : `: ${list}`}`
+          `${name} ${verb} ${total} side effect${total === 1 ? "" : "s"}${
+            total === 0 ? "" : `: ${describe.counted(counts)}`
+          }`
         )
       })
       const root = recordingRoot({ by: name, observer: undefined, policy, roundTrip: false })
@@ -368,7 +369,7 @@ const counting = (
         dispatch: (intents) =>
           Effect.sync(() => {
             for (const intent of intents as ReadonlyArray<any>) {
-              counts.set(intent.name, (counts.get(intent.name) ?? 0) + 1)
+              describe.tally(counts, intent.name)
               Decision.settle(undefined, decide(intent))
             }
           })
@@ -400,34 +401,32 @@ export const DropLayer: Layer.Layer<SideEffects<any>> = /*#__PURE__*/ counting("
  * @since 0.1.0
  */
 export const AssertNoneLayer: Layer.Layer<SideEffects<any>> = /*#__PURE__*/ Layer.suspend(() =>
-  Layer.effect(SideEffects, makeAssertNone)
+  Layer.effect(SideEffects, makeAssertNone())
 ) as Layer.Layer<SideEffects<any>>
 
-const makeAssertNone = /*#__PURE__*/ Effect.suspend(() =>
-  Effect.gen(function*() {
-    const violations: Array<Policy.PolicyViolation> = []
-    yield* Effect.addFinalizer((exit) => {
-      const swallowed = violations.find((violation) => !carries(exit, violation))
-      return swallowed === undefined ? Effect.void : Effect.die(swallowed)
-    })
-    const root = recordingRoot({ by: "AssertNoneLayer", observer: undefined, roundTrip: false })
-    return Place.outside({
-      ...root,
-      // Before anything else is looked at.
-      admit: (sideEffect, payload) => {
-        const intent = new IntentImpl(sideEffect, payload, undefined, {}, undefined, undefined)
-        const violation = new Policy.PolicyViolation({
-          intent: intent as any,
-          policy: "AssertNoneLayer",
-          message: `Side effect "${intent.name}" was enqueued under AssertNoneLayer, which allows none. Remove the ` +
-            "call from this code path, or run it with another layer."
-        })
-        violations.push(violation)
-        throw violation
-      }
-    })
+const makeAssertNone = /*#__PURE__*/ Effect.fnUntraced(function*() {
+  const violations: Array<Policy.PolicyViolation> = []
+  yield* Effect.addFinalizer((exit) => {
+    const swallowed = violations.find((violation) => !carries(exit, violation))
+    return swallowed === undefined ? Effect.void : Effect.die(swallowed)
   })
-)
+  const root = recordingRoot({ by: "AssertNoneLayer", observer: undefined, roundTrip: false })
+  return Place.outside({
+    ...root,
+    // Before anything else is looked at.
+    admit: (sideEffect, payload) => {
+      const intent = new IntentImpl(sideEffect, payload, undefined, {}, undefined, undefined)
+      const violation = new Policy.PolicyViolation({
+        intent: intent as any,
+        policy: "AssertNoneLayer",
+        message: `Side effect "${intent.name}" was enqueued under AssertNoneLayer, which allows none. Remove the ` +
+          "call from this code path, or run it with another layer."
+      })
+      violations.push(violation)
+      throw violation
+    }
+  })
+})
 
 const carries = (exit: Exit.Exit<unknown, unknown>, defect: unknown): boolean =>
   exit._tag === "Failure" && exit.cause.reasons.some((reason) => Cause.isDieReason(reason) && reason.defect === defect)

@@ -69,10 +69,9 @@ export class Place {
 
   /** The place inside a new boundary. */
   enter(boundary: BoundaryState): Place {
-    const { detached, policy } = boundary.options
-    const around = detached === true ? Place.outside(this.root) : this
-    const guards = policy?.onEnqueue === undefined ? around.guards : [{ policy, of: boundary }, ...around.guards]
-    return new Place(this.root, boundary, around.local, guards, undefined)
+    const { policy } = boundary.options
+    const guards = policy?.onEnqueue === undefined ? this.guards : [{ policy, of: boundary }, ...this.guards]
+    return new Place(this.root, boundary, this.local, guards, undefined)
   }
 
   /** The place inside a `withPolicy`. */
@@ -102,7 +101,7 @@ export class Place {
   }
 
   open(options: Options): BoundaryState {
-    return new BoundaryState(this.root, options.detached === true ? undefined : this.surrounding(), options)
+    return new BoundaryState(this.root, this.surrounding(), options)
   }
 
   enqueue(

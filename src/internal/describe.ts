@@ -25,3 +25,12 @@ export const exit = (self: Exit.Exit<unknown, unknown>): string => {
   if (Cause.hasInterruptsOnly(self.cause)) return "was interrupted"
   return `${Cause.hasDies(self.cause) ? "died" : "failed"} with ${cause(self.cause)}`
 }
+
+/** One more of a name. */
+export const tally = (counts: Map<string, number>, name: string): void => {
+  counts.set(name, (counts.get(name) ?? 0) + 1)
+}
+
+/** `orders:mail ×3, orders:push ×1` */
+export const counted = (counts: ReadonlyMap<string, number>): string =>
+  [...counts].map(([name, n]) => `${name} ×${n}`).join(", ")
