@@ -67,6 +67,11 @@ export class Place {
     )
   }
 
+  /** Where a boundary with these options is opened: here, or outside of everything. */
+  standing({ detached }: Options): Place {
+    return detached === true ? Place.outside(this.root) : this
+  }
+
   /** The place inside a new boundary. */
   enter(boundary: BoundaryState): Place {
     const { policy } = boundary.options

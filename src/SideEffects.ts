@@ -166,18 +166,12 @@ export const boundary: {
   options: Options = noOptions
 ): Effect.Effect<A, E | Dispatcher.DispatchError, R | SideEffects<never>> =>
   Effect.withFiber((fiber) => {
-    const place = placeFor(fiber.context, options)
+    const place = Context.getUnsafe(fiber.context, SideEffects).standing(options)
     const state = place.open(options)
     return Effect.onExitPrimitive(provide(self, place.enter(state)), (exit) => state.close(exit))
   }))
 
 const noOptions: Options = {}
-
-/** Where a boundary is opened: here, or outside of everything. */
-const placeFor = (context: Context.Context<never>, { detached }: Options): Place => {
-  const here = Context.getUnsafe(context, SideEffects)
-  return detached === true ? Place.outside(here.root) : here
-}
 
 const provide = <A, E, R>(self: Effect.Effect<A, E, R>, place: Place): Effect.Effect<A, E, R> =>
   Effect.updateContext(self, (context: Context.Context<R>) => Context.add(context, SideEffects, place))
@@ -305,7 +299,7 @@ export const open = <Abort extends boolean = false>(
   options?: Options<unknown, unknown, Abort>
 ): Effect.Effect<ManualBoundary<Abort>, never, SideEffects<never>> =>
   Effect.withFiber((fiber) => {
-    const place = placeFor(fiber.context, options ?? noOptions)
+    const place = Context.getUnsafe(fiber.context, SideEffects).standing(options ?? noOptions)
     let report: Report | undefined
     const state = place.open({
       ...options,
