@@ -14,8 +14,10 @@ import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
+import type * as Binding from "./Binding.ts"
 import * as Decision from "./Decision.ts"
 import { DispatchError } from "./Dispatcher.ts"
+import type * as Event from "./Event.ts"
 import type * as Intent from "./Intent.ts"
 import * as describe from "./internal/describe.ts"
 import type { IntentImpl } from "./internal/intent.ts"
@@ -63,7 +65,7 @@ export interface Options<in A = any, in E = any, Abort extends boolean = boolean
  * **Details**
  *
  * `outcome` is `"captured"` when a boundary around this one has taken over what was left. `intents` are those of this
- * boundary and those it captured, in the order of enqueueing. `decisions` holds one for each intent that has its
+ * boundary and those it captured, in the order of enqueueing; `events` the same of what was emitted. `decisions` holds one for each intent that has its
  * decision when you read it; `pending` are the others: captured, or still with a background dispatcher.
  *
  * @category models
@@ -74,6 +76,7 @@ export interface Report {
   readonly outcome: "released" | "captured" | "discarded"
   readonly exit: Exit.Exit<unknown, unknown>
   readonly intents: ReadonlyArray<Intent.Any>
+  readonly events: ReadonlyArray<Event.Emitted>
   readonly decisions: ReadonlyArray<Decision.Decision>
   readonly pending: ReadonlyArray<Intent.Any>
 }
@@ -91,30 +94,44 @@ export class BoundaryClosed extends /*#__PURE__*/ Data.TaggedError("BoundaryClos
 }> {}
 
 /**
- * A side effect was enqueued outside a boundary, and the layer rejects that. A defect.
+ * A side effect was enqueued, or an event emitted, outside a boundary, and the layer rejects that. A defect.
  *
  * @category errors
  * @since 0.1.0
  */
-export class NoBoundary extends /*#__PURE__*/ Data.TaggedError("NoBoundary")<{ readonly intent: Intent.Any }> {
+export class NoBoundary extends /*#__PURE__*/ Data.TaggedError("NoBoundary")<{
+  readonly intent: Intent.Any | undefined
+  readonly event?: Event.Emitted | undefined
+}> {
   override get message(): string {
-    return `Side effect "${this.intent.name}" was enqueued outside a boundary, and the layer says ` +
-      "outsideBoundary: \"reject\". Wrap the unit of work in SideEffects.boundary."
+    const what = this.event === undefined
+      ? `Side effect "${this.intent?.name}" was enqueued`
+      : `Event "${this.event.name}" was emitted`
+    return `${what} outside a boundary, and the layer says outsideBoundary: "reject". Wrap the unit of work in ` +
+      "SideEffects.boundary."
   }
 }
 
 /**
- * A payload does not fit the schema of its side effect. A defect, at the call site.
+ * A payload does not fit the schema of its side effect or event. A defect, at the call site.
+ *
+ * **Details**
+ *
+ * `sideEffect` or `event` is its name; `binding` the id of the binding whose mapping has made the payload.
  *
  * @category errors
  * @since 0.1.0
  */
 export class InvalidPayload extends /*#__PURE__*/ Data.TaggedError("InvalidPayload")<{
-  readonly sideEffect: string
+  readonly sideEffect?: string | undefined
+  readonly event?: string | undefined
+  readonly binding?: string | undefined
   readonly problem: string
 }> {
   override get message(): string {
-    return `Invalid payload for side effect "${this.sideEffect}": ${this.problem}`
+    const { binding, event, problem, sideEffect } = this
+    const what = sideEffect === undefined ? `event "${event}"` : `side effect "${sideEffect}"`
+    return `Invalid payload for ${what}${binding === undefined ? "" : `, made by binding "${binding}"`}: ${problem}`
   }
 }
 
@@ -129,6 +146,10 @@ export interface Root {
   readonly onDispatchError: "log" | "die"
   /** Validates what is enqueued; throws a defect. */
   readonly admit: (sideEffect: SideEffect.Any, payload: unknown) => unknown
+  /** The same for what is emitted. */
+  readonly admitEvent: (event: Event.Any, payload: unknown) => unknown
+  /** What follows from an event, by its name. */
+  readonly bindings: (event: string) => ReadonlyArray<Binding.Binding>
   /** Throws when a policy looks for something that the layer does not know. */
   readonly checkPolicy: ((policy: Policy.Policy) => void) | undefined
   /** Performs or hands on; everything has its decision, or is pending in the background, when it is done. */
@@ -159,6 +180,8 @@ export class BoundaryState {
   readonly options: Options
   /** Own intents, and the entries of each boundary inside that handed over: in order unless fibers ran side by side. */
   entries: Entries = []
+  /** What was emitted here, and in the boundaries inside that handed over. */
+  events: Array<Event.EmittedImpl> | undefined = undefined
   closed: Outcome | undefined = undefined
   /** Whether an own intent remembers a policy. */
   local = false
@@ -194,6 +217,16 @@ export class BoundaryState {
     this.entries.push(intent)
   }
 
+  emit(event: Event.EmittedImpl): void {
+    if (this.events === undefined) this.events = [event]
+    else this.events.push(event)
+  }
+
+  /** All events, in the order of emission. */
+  emitted(): ReadonlyArray<Event.EmittedImpl> {
+    return this.events?.toSorted((a, b) => a.seq - b.seq) ?? []
+  }
+
   /** All intents, in the order of enqueueing. */
   all(): ReadonlyArray<IntentImpl> {
     return flatten(this.entries)
@@ -226,6 +259,9 @@ export class BoundaryState {
     const cause = exit._tag === "Failure" ? exit.cause : undefined
     for (const intent of intents as ReadonlyArray<any>) {
       Decision.settle(this.root.observer, { _tag: "Discarded", intent, by: this.label, reason, cause })
+    }
+    for (const event of this.events ?? []) {
+      Decision.conclude(this.root.observer, event, { _tag: "Discarded", by: this.label, reason })
     }
     return this.end("discarded", exit, intents)
   }
@@ -288,11 +324,25 @@ export class BoundaryState {
     )
   }
 
+  /** To the boundary around that captures, or out of the layer. What was discarded stays that. */
+  private handEventsOver(events: ReadonlyArray<Event.EmittedImpl>): void {
+    this.events = undefined
+    let around = this.parent
+    while (around !== undefined && around.options.nested === "release") around = around.parent
+    for (const event of events) {
+      if (around === undefined) Decision.conclude(this.root.observer, event, { _tag: "Released" })
+      else if (event.fate === undefined) around.emit(event)
+    }
+  }
+
   private end(outcome: Outcome, exit: Exit.Exit<unknown, unknown>, intents?: ReadonlyArray<IntentImpl>): Closing {
     const { name, onClose } = this.options
     this.closed = outcome
-    const report = onClose === undefined ? undefined : makeReport(name, outcome, exit, intents ?? this.all())
+    const report = onClose === undefined
+      ? undefined
+      : makeReport(name, outcome, exit, intents ?? this.all(), this.emitted())
     this.entries = []
+    if (this.events !== undefined) this.handEventsOver(this.events)
     return report && Effect.catchCause(
       Effect.suspend(() => onClose!(report)),
       (cause) => Effect.logError(`onClose of ${this.label} died. The boundary was ${outcome} all the same.`, cause)
@@ -304,7 +354,8 @@ const makeReport = (
   name: string | undefined,
   outcome: Outcome,
   exit: Exit.Exit<unknown, unknown>,
-  impls: ReadonlyArray<IntentImpl>
+  impls: ReadonlyArray<IntentImpl>,
+  events: ReadonlyArray<any>
 ): Report => {
   const intents = impls as ReadonlyArray<any> as ReadonlyArray<Intent.Any>
   return {
@@ -312,6 +363,7 @@ const makeReport = (
     outcome,
     exit,
     intents,
+    events,
     get decisions() {
       return intents.flatMap((intent) => Decision.of(intent) ?? [])
     },

@@ -8,6 +8,7 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import type * as Event from "./Event.ts"
 import type * as Intent from "./Intent.ts"
 import type { IntentInternal } from "./internal/intent.ts"
 
@@ -142,6 +143,9 @@ export const format = (self: Decision): string => {
 export interface Observer {
   readonly enqueued: (intent: Intent.Any) => void
   readonly decided: (decision: Decision) => void
+  readonly emitted: (event: Event.EmittedImpl) => void
+  /** Its boundary has ended. */
+  readonly concluded: (event: Event.EmittedImpl) => void
 }
 
 /**
@@ -168,6 +172,17 @@ export const settleShared = (observer: Observer | undefined, intent: Intent.Any,
   if (impl.decision !== undefined) return
   impl.decision = shared
   impl.owner = undefined
+}
+
+/**
+ * Records what becomes of an event. The first time counts.
+ *
+ * @internal
+ */
+export const conclude = (observer: Observer | undefined, event: Event.EmittedImpl, fate: Event.Fate): void => {
+  if (event.fate !== undefined) return
+  event.fate = fate
+  observer?.concluded(event)
 }
 
 /** @internal */

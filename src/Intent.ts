@@ -9,6 +9,7 @@
 import type * as Duration from "effect/Duration"
 import * as Predicate from "effect/Predicate"
 import type * as Schema from "effect/Schema"
+import type * as Event from "./Event.ts"
 import * as internal from "./internal/intent.ts"
 
 /**
@@ -47,7 +48,8 @@ export interface Target {
  * - `name`, `sideEffect`, `payload`: what is to be performed. The payload was validated when it was enqueued.
  * - `key`: the idempotency key, from the option `key` of `enqueue` or from the definition. `undefined` when neither
  *   gave one.
- * - `delay`, `queue`, `priority`, `metadata`: for the dispatcher. `origin`: where the wish came from.
+ * - `delay`, `queue`, `priority`, `metadata`: for the dispatcher. `origin`: where the wish came from, or the
+ *   event it follows from.
  * - `policies`: names of the policies of the `withPolicy` blocks the intent was enqueued in, innermost first.
  *
  * @category models
@@ -63,7 +65,7 @@ export interface Intent<out S extends Target> {
   readonly delay: Duration.Duration | undefined
   readonly queue: string | undefined
   readonly priority: number | undefined
-  readonly origin: string | undefined
+  readonly origin: string | Event.Emitted | undefined
   readonly metadata: Readonly<Record<string, unknown>> | undefined
   readonly policies: ReadonlyArray<string>
 }
@@ -95,7 +97,7 @@ export interface Any extends Intent<Target> {
 export interface Options {
   readonly delay?: Duration.Input | undefined
   readonly key?: string | undefined
-  readonly origin?: string | undefined
+  readonly origin?: string | Event.Emitted | undefined
   readonly metadata?: Readonly<Record<string, unknown>> | undefined
   readonly queue?: string | undefined
   readonly priority?: number | undefined

@@ -18,6 +18,7 @@ import type * as Scope from "effect/Scope"
 import { InvalidPayload, type Root } from "./Boundary.ts"
 import * as Decision from "./Decision.ts"
 import * as Dispatcher from "./Dispatcher.ts"
+import * as Event from "./Event.ts"
 import type * as Intent from "./Intent.ts"
 import * as describe from "./internal/describe.ts"
 import type { HandlerEntry } from "./internal/handler.ts"
@@ -28,21 +29,23 @@ import { Place, SideEffects } from "./Place.ts"
 import * as Policy from "./Policy.ts"
 import * as Recorder from "./Recorder.ts"
 import type * as SideEffect from "./SideEffect.ts"
-import type * as SideEffectGroup from "./SideEffectGroup.ts"
+import * as SideEffectGroup from "./SideEffectGroup.ts"
 
 const formatIssue = /*#__PURE__*/ SchemaIssue.makeFormatterDefault()
 
-const invalid = (sideEffect: SideEffect.Any, error: unknown): InvalidPayload => {
+const problemOf = (error: unknown): string => {
   const issue = error instanceof Error ? error.cause : undefined
-  const problem = SchemaIssue.isIssue(issue) ? formatIssue(issue) : describe.error(error)
-  return new InvalidPayload({ sideEffect: sideEffect._tag, problem })
+  return SchemaIssue.isIssue(issue) ? formatIssue(issue) : describe.error(error)
 }
 
-const validate = (sideEffect: SideEffect.Any, payload: unknown): unknown => {
+const validate = (definition: SideEffect.Any | Event.Any, payload: unknown): unknown => {
   try {
-    return sideEffect.payloadSchema.make(payload)
+    return definition.payloadSchema.make(payload)
   } catch (error) {
-    throw invalid(sideEffect, error)
+    const problem = problemOf(error)
+    throw new InvalidPayload(
+      Event.isEvent(definition) ? { event: definition._tag, problem } : { sideEffect: definition._tag, problem }
+    )
   }
 }
 
@@ -78,9 +81,9 @@ export interface LiveOptions<Performs extends boolean = true, E = never, R = nev
  * @category utility types
  * @since 0.1.0
  */
-export type LiveServices<S extends SideEffect.Any, Performs extends boolean, R> =
+export type LiveServices<S extends SideEffect.Any, Performs extends boolean, R, Ev extends Event.Any = never> =
   | Exclude<R, Scope.Scope>
-  | (true extends Performs ? SideEffect.ToHandler<S, S["_tag"]> : never)
+  | (true extends Performs ? SideEffect.ToHandler<S, S["_tag"] | Ev["_tag"]> : never)
 
 /**
  * Production: what a boundary releases is dispatched.
@@ -117,10 +120,16 @@ export type LiveServices<S extends SideEffect.Any, Performs extends boolean, R> 
  * @category layers
  * @since 0.1.0
  */
-export const LiveLayer = <S extends SideEffect.Any, Performs extends boolean = true, E = never, R = never>(
-  group: SideEffectGroup.SideEffectGroup<S>,
+export const LiveLayer = <
+  S extends SideEffect.Any,
+  Ev extends Event.Any,
+  Performs extends boolean = true,
+  E = never,
+  R = never
+>(
+  group: SideEffectGroup.SideEffectGroup<S, Ev>,
   options?: LiveOptions<Performs, E, R>
-): Layer.Layer<SideEffects<S["_tag"]>, E, LiveServices<S, Performs, R>> =>
+): Layer.Layer<SideEffects<S["_tag"] | Ev["_tag"]>, E, LiveServices<S, Performs, R, Ev>> =>
   Layer.effect(SideEffects, makeLive(group, options as LiveOptions<boolean, E, R> | undefined)) as any
 
 const makeLive = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
@@ -159,7 +168,7 @@ const makeLive = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
 const knownTo = (
   group: SideEffectGroup.Any,
   policy: Policy.Policy | undefined
-): Pick<Root, "admit" | "checkPolicy"> => {
+): Pick<Root, "admit" | "admitEvent" | "bindings" | "checkPolicy"> => {
   const checked = new WeakSet<Policy.Policy>()
   const checkPolicy = (policy: Policy.Policy): void => {
     if (checked.has(policy)) return
@@ -172,7 +181,12 @@ const knownTo = (
     admit: (sideEffect, payload) => {
       if (group.sideEffects.get(sideEffect._tag) !== sideEffect) throw stranger(group, sideEffect)
       return validate(sideEffect, payload)
-    }
+    },
+    admitEvent: (event, payload) => {
+      if (group.eventsByName.get(event._tag) !== event) throw stranger(group, event)
+      return validate(event, payload)
+    },
+    bindings: SideEffectGroup.bindingsOf(group)
   }
 }
 
@@ -194,14 +208,22 @@ const collectHandlers = (group: SideEffectGroup.Any): Effect.Effect<ReadonlyMap<
     return Effect.succeed(handlers)
   })
 
-const stranger = (group: SideEffectGroup.Any, { _tag }: SideEffect.Any): Error =>
-  new Error(
-    group.sideEffects.has(_tag)
-      ? `Two definitions are named "${_tag}", and the one that was enqueued is not the one in group "${group.name}". ` +
-        "Import the definition from one place, or rename one of them."
+const stranger = (group: SideEffectGroup.Any, definition: SideEffect.Any | Event.Any): Error => {
+  const { _tag } = definition
+  const event = Event.isEvent(definition)
+  return new Error(
+    (event ? group.eventsByName : group.sideEffects).has(_tag)
+      ? `Two definitions are named "${_tag}", and the one that was ${
+        event ? "emitted" : "enqueued"
+      } is not the one in ` +
+        `group "${group.name}". Import the definition from one place, or rename one of them.`
+      : event
+      ? `Event "${_tag}" is not in group "${group.name}", so its layer does not know what follows from it. Add it with ` +
+        "the group's events or on; where there is another live layer for it, merge the two groups."
       : `Side effect "${_tag}" is not in group "${group.name}", so its layer cannot perform it. Add it to the group; ` +
         "where there is another live layer for it, merge the two groups."
   )
+}
 
 const checkSelector = (group: SideEffectGroup.Any, who: string, selector: Policy.Selector): void => {
   const problem = unmatched(group, who, selector)
@@ -209,6 +231,14 @@ const checkSelector = (group: SideEffectGroup.Any, who: string, selector: Policy
 }
 
 const unmatched = (group: SideEffectGroup.Any, who: string, selector: Policy.Selector): string | undefined => {
+  if (Event.isEvent(selector)) {
+    return group.eventsByName.get(selector._tag) === selector
+      ? undefined
+      : `${
+        Policy.describeSelector(selector)
+      } in ${who} is no event of group "${group.name}". Correct it, or remove it. ` +
+        `The group has: ${[...group.eventsByName.keys()].join(", ") || "none"}.`
+  }
   const selects = Policy.selectsName(selector)
   if (selects === undefined || [...group.sideEffects.keys()].some(selects)) return undefined
   return `${
@@ -236,16 +266,17 @@ const roundTrip = (sideEffect: SideEffect.Any, payload: unknown): unknown => {
   try {
     return trip(payload)
   } catch (error) {
-    const { problem } = invalid(sideEffect, error)
     throw new InvalidPayload({
       sideEffect: sideEffect._tag,
-      problem: `it is valid, but would not survive being stored in a queue and read back. ${problem}`
+      problem: `it is valid, but would not survive being stored in a queue and read back. ${problemOf(error)}`
     })
   }
 }
 
+const unbound: Root["bindings"] = () => []
+
 /**
- * Records and performs nothing.
+ * Records and performs nothing. It knows no group, so nothing follows from an event unless it is told what.
  *
  * @internal
  */
@@ -255,6 +286,7 @@ export const recordingRoot = (options: {
   readonly policy?: Policy.Policy | undefined
   readonly outsideBoundary?: Root["outsideBoundary"] | undefined
   readonly roundTrip: boolean
+  readonly bindings?: Root["bindings"] | undefined
 }): Root => ({
   policy: options.policy,
   outsideBoundary: options.outsideBoundary ?? "dispatch",
@@ -263,6 +295,8 @@ export const recordingRoot = (options: {
     const valid = validate(sideEffect, payload)
     return options.roundTrip ? roundTrip(sideEffect, valid) : valid
   },
+  admitEvent: validate,
+  bindings: options.bindings ?? unbound,
   checkPolicy: undefined,
   dispatch: (intents) =>
     Effect.sync(() => {
@@ -281,7 +315,8 @@ export const recordingRoot = (options: {
  * **Details**
  *
  * Boundaries and policies are obeyed: what a failed boundary discarded or a policy dropped is recorded as that. Outside
- * a boundary an intent counts as escaped, without a warning. Payloads are encoded and decoded once, so a test finds what
+ * a boundary an intent counts as escaped, without a warning. An event is recorded; what follows from it is not known
+ * without a group. Payloads are encoded and decoded once, so a test finds what
  * would break in a queue.
  *
  * **Gotchas**
@@ -317,21 +352,21 @@ const makeTest = (
  * @category layers
  * @since 0.1.0
  */
-export const TestLayerFor = <S extends SideEffect.Any>(
-  group: SideEffectGroup.SideEffectGroup<S>,
+export const TestLayerFor = <S extends SideEffect.Any, Ev extends Event.Any>(
+  group: SideEffectGroup.SideEffectGroup<S, Ev>,
   options?: {
     readonly policy?: Policy.Policy | undefined
     readonly outsideBoundary?: "warn" | "dispatch" | "reject" | undefined
     readonly roundTrip?: boolean | undefined
   }
-): Layer.Layer<SideEffects<S["_tag"]> | Recorder.Recorder> =>
+): Layer.Layer<SideEffects<S["_tag"] | Ev["_tag"]> | Recorder.Recorder> =>
   Layer.effectContext(Effect.sync(() => {
-    const { admit, checkPolicy } = knownTo(group, options?.policy)
+    const { admit, ...known } = knownTo(group, options?.policy)
     return makeTest((observer) => {
       const root = recordingRoot({ ...options, by: "TestLayer", observer, roundTrip: false })
       return {
         ...root,
-        checkPolicy,
+        ...known,
         admit: (sideEffect, payload) => {
           const valid = admit(sideEffect, payload)
           return options?.roundTrip === false ? valid : roundTrip(sideEffect, valid)
@@ -349,27 +384,45 @@ const counting = (
   name: string,
   verb: string,
   decide: (intent: Intent.Any) => Decision.Decision,
+  group?: SideEffectGroup.Any | undefined,
   policy?: Policy.Policy | undefined
 ) =>
   Layer.effect(
     SideEffects,
     Effect.gen(function*() {
-      const counts = new Map<string, number>()
+      const sideEffects = new Map<string, number>()
+      const events = new Map<string, number>()
       yield* Effect.addFinalizer(() => {
-        const total = [...counts.values()].reduce((sum, n) => sum + n, 0)
+        const emitted = total("event", events)
         return Effect.logInfo(
-          `${name} ${verb} ${total} side effect${total === 1 ? "" : "s"}${
-            total === 0 ? "" : `: ${describe.counted(counts)}`
-          }`
+          `${name} ${verb} ${total("side effect", sideEffects)}` +
+            (events.size === 0
+              ? ""
+              : group === undefined
+              ? `, and whatever follows from ${emitted}`
+              : `, after ${emitted}`)
         )
       })
-      const root = recordingRoot({ by: name, observer: undefined, policy, roundTrip: false })
+      const root = recordingRoot({
+        by: name,
+        observer: {
+          enqueued: () => {},
+          decided: () => {},
+          emitted: () => {},
+          concluded: (event) => {
+            if (event.fate?._tag === "Released") describe.tally(events, event.name)
+          }
+        },
+        policy,
+        bindings: group && SideEffectGroup.bindingsOf(group),
+        roundTrip: false
+      })
       return Place.outside({
         ...root,
         dispatch: (intents) =>
           Effect.sync(() => {
             for (const intent of intents as ReadonlyArray<any>) {
-              describe.tally(counts, intent.name)
+              describe.tally(sideEffects, intent.name)
               Decision.settle(undefined, decide(intent))
             }
           })
@@ -377,21 +430,35 @@ const counting = (
     })
   ) as Layer.Layer<SideEffects<any>>
 
+/** `2 side effects: orders:mail ×2` */
+const total = (what: string, counts: ReadonlyMap<string, number>): string => {
+  const n = [...counts.values()].reduce((sum, n) => sum + n, 0)
+  return `${n} ${what}${n === 1 ? "" : "s"}${n === 0 ? "" : `: ${describe.counted(counts)}`}`
+}
+
+/** Nothing leaves. Where the group is known, what follows from events is counted, too. */
+const dropping = (group?: SideEffectGroup.Any): Layer.Layer<SideEffects<any>> =>
+  counting("DropLayer", "dropped", (intent) => ({
+    _tag: "Dropped",
+    intent,
+    by: "DropLayer",
+    reason: "nothing may leave here"
+  }), group)
+
 /**
  * Migrations and backfills: nothing leaves. When the layer is closed it logs how many of each side effect it dropped.
+ *
+ * **Details**
+ *
+ * It knows no group. What was emitted is counted by event, as what would have followed from it is not known here.
  *
  * @category layers
  * @since 0.1.0
  */
-export const DropLayer: Layer.Layer<SideEffects<any>> = /*#__PURE__*/ counting("DropLayer", "dropped", (intent) => ({
-  _tag: "Dropped",
-  intent,
-  by: "DropLayer",
-  reason: "nothing may leave here"
-}))
+export const DropLayer: Layer.Layer<SideEffects<any>> = /*#__PURE__*/ dropping()
 
 /**
- * Code that must be pure: any attempt to enqueue dies at the call site with `PolicyViolation`.
+ * Code that must be pure: any attempt to enqueue or to emit dies at the call site with `PolicyViolation`.
  *
  * **Details**
  *
@@ -411,20 +478,26 @@ const makeAssertNone = /*#__PURE__*/ Effect.fnUntraced(function*() {
     return swallowed === undefined ? Effect.void : Effect.die(swallowed)
   })
   const root = recordingRoot({ by: "AssertNoneLayer", observer: undefined, roundTrip: false })
+  const refuse = (what: string, of: { readonly intent: any; readonly event?: any }): never => {
+    const violation = new Policy.PolicyViolation({
+      ...of,
+      policy: "AssertNoneLayer",
+      message:
+        `${what} under AssertNoneLayer, which allows none. Remove the call from this code path, or run it with ` +
+        "another layer."
+    })
+    violations.push(violation)
+    throw violation
+  }
   return Place.outside({
     ...root,
     // Before anything else is looked at.
-    admit: (sideEffect, payload) => {
-      const intent = new IntentImpl(sideEffect, payload, undefined, {}, undefined, undefined)
-      const violation = new Policy.PolicyViolation({
-        intent: intent as any,
-        policy: "AssertNoneLayer",
-        message: `Side effect "${intent.name}" was enqueued under AssertNoneLayer, which allows none. Remove the ` +
-          "call from this code path, or run it with another layer."
-      })
-      violations.push(violation)
-      throw violation
-    }
+    admit: (sideEffect, payload) =>
+      refuse(`Side effect "${sideEffect._tag}" was enqueued`, {
+        intent: new IntentImpl(sideEffect, payload, undefined, {}, undefined, undefined)
+      }),
+    admitEvent: (event, payload) =>
+      refuse(`Event "${event._tag}" was emitted`, { intent: undefined, event: new Event.EmittedImpl(event, payload) })
   })
 })
 
@@ -457,10 +530,16 @@ const modes = ["live", "drop", "assert-none", "record"] as const
  * @category layers
  * @since 0.1.0
  */
-export const ConfigLayer = <S extends SideEffect.Any, Performs extends boolean = true, E = never, R = never>(
-  group: SideEffectGroup.SideEffectGroup<S>,
+export const ConfigLayer = <
+  S extends SideEffect.Any,
+  Ev extends Event.Any,
+  Performs extends boolean = true,
+  E = never,
+  R = never
+>(
+  group: SideEffectGroup.SideEffectGroup<S, Ev>,
   options?: LiveOptions<Performs, E, R>
-): Layer.Layer<SideEffects<S["_tag"]>, E | Config.ConfigError, LiveServices<S, Performs, R>> =>
+): Layer.Layer<SideEffects<S["_tag"] | Ev["_tag"]>, E | Config.ConfigError, LiveServices<S, Performs, R, Ev>> =>
   Layer.unwrap(Effect.gen(function*() {
     const mode = yield* Config.String("SIDE_EFFECTS_MODE").pipe(Config.withDefault("live"))
     const block = yield* Config.String("SIDE_EFFECTS_BLOCK").pipe(Config.withDefault(""))
@@ -476,22 +555,26 @@ export const ConfigLayer = <S extends SideEffect.Any, Performs extends boolean =
       case "live":
         return LiveLayer(group, { ...options, policy })
       case "drop":
-        return DropLayer
+        return dropping(group)
       case "assert-none":
         return AssertNoneLayer
       case "record":
-        return recording(policy)
+        return recording(group, policy)
     }
     return yield* configError(
       `SIDE_EFFECTS_MODE is ${JSON.stringify(mode)}. It takes one of ${modes.join(", ")}; left out, it is live.`
     )
   })) as any
 
-const recording = (policy: Policy.Policy | undefined): Layer.Layer<SideEffects<any>> =>
+const recording = (
+  group: SideEffectGroup.Any,
+  policy: Policy.Policy | undefined
+): Layer.Layer<SideEffects<any>> =>
   counting(
     "SIDE_EFFECTS_MODE=record",
     "held back",
     (intent) => ({ _tag: "Dispatched", intent, by: "SIDE_EFFECTS_MODE=record", attempts: 0 }),
+    group,
     policy
   )
 

@@ -10,8 +10,10 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { BoundaryClosed, BoundaryState, NoBoundary, type Options, type Root } from "./Boundary.ts"
+import * as Binding from "./Binding.ts"
+import { BoundaryClosed, BoundaryState, InvalidPayload, NoBoundary, type Options, type Root } from "./Boundary.ts"
 import * as Decision from "./Decision.ts"
+import * as Event from "./Event.ts"
 import type * as Intent from "./Intent.ts"
 import { IntentImpl, type Local } from "./internal/intent.ts"
 import type { Requirement } from "./internal/requirement.ts"
@@ -117,8 +119,41 @@ export class Place {
     const around = this.surrounding()
     // Outside, each intent is a unit of work of its own.
     const boundary = around ?? new BoundaryState(this.root, undefined, noBoundary)
+    const intent = this.intend(boundary, sideEffect, payload, options)
+    if (boundary.closed !== undefined) return this.late(boundary, intent)
+    if (around === undefined && this.root.outsideBoundary === "reject") {
+      return Effect.die(new NoBoundary({ intent: intent as any }))
+    }
+    if (this.guards.length === 0) return this.push(boundary, intent, around)
+    return Effect.andThen(this.ask(boundary, intent as any), Effect.suspend(() => this.push(boundary, intent, around)))
+  }
+
+  /** Records the event and enqueues what follows from it: all of that, or nothing. */
+  emit(event: Event.Any, payload: unknown): Effect.Effect<Event.EmittedImpl> {
+    const around = this.surrounding()
+    const boundary = around ?? new BoundaryState(this.root, undefined, noBoundary)
+    const emitted = new Event.EmittedImpl(event, this.root.admitEvent(event, payload))
+    if (boundary.closed !== undefined) return this.lateEvent(boundary, emitted)
+    if (around === undefined && this.root.outsideBoundary === "reject") {
+      return Effect.die(new NoBoundary({ intent: undefined, event: emitted as any }))
+    }
+    const bindings = this.root.bindings(emitted.name)
+    const intents = Binding.follow(bindings, emitted as any).map((wish) => this.fulfil(boundary, wish))
+    if (this.guards.length === 0) return this.record(boundary, emitted, intents, around)
+    return Effect.andThen(
+      Effect.forEach(intents, (intent) => this.ask(boundary, intent as any), { discard: true }),
+      Effect.suspend(() => this.record(boundary, emitted, intents, around))
+    )
+  }
+
+  private intend(
+    boundary: BoundaryState,
+    sideEffect: SideEffect.Any,
+    payload: unknown,
+    options: Intent.Options
+  ): IntentImpl {
     const admitted = this.root.admit(sideEffect, payload)
-    const intent = new IntentImpl(
+    return new IntentImpl(
       sideEffect,
       admitted,
       options.key ?? (sideEffect.idempotencyKey === undefined ? undefined : keyOf(sideEffect, admitted)),
@@ -128,12 +163,15 @@ export class Place {
       this.local,
       boundary
     )
-    if (boundary.closed !== undefined) return this.late(boundary, intent)
-    if (around === undefined && this.root.outsideBoundary === "reject") {
-      return Effect.die(new NoBoundary({ intent: intent as any }))
+  }
+
+  private fulfil(boundary: BoundaryState, { binding, options, payload }: Binding.Wish): IntentImpl {
+    try {
+      return this.intend(boundary, binding.sideEffect, payload, options)
+    } catch (error) {
+      if (!(error instanceof InvalidPayload)) throw error
+      throw new InvalidPayload({ sideEffect: binding.sideEffect._tag, binding: binding.id, problem: error.problem })
     }
-    if (this.guards.length === 0) return this.push(boundary, intent, around)
-    return Effect.andThen(this.ask(boundary, intent as any), Effect.suspend(() => this.push(boundary, intent, around)))
   }
 
   /** At the call site, innermost first. */
@@ -163,25 +201,66 @@ export class Place {
   ): Effect.Effect<IntentImpl> {
     // Once more: a policy may have taken its time.
     if (boundary.closed !== undefined) return this.late(boundary, intent)
+    this.add(boundary, intent)
+    return around === undefined
+      ? this.releaseAlone(boundary, intent, () => outsideMessage(intent))
+      : Effect.succeed(intent)
+  }
+
+  private record(
+    boundary: BoundaryState,
+    emitted: Event.EmittedImpl,
+    intents: ReadonlyArray<IntentImpl>,
+    around: BoundaryState | undefined
+  ): Effect.Effect<Event.EmittedImpl> {
+    if (boundary.closed !== undefined) return this.lateEvent(boundary, emitted)
+    emitted.seq = this.root.seq++
+    this.root.observer?.emitted(emitted)
+    boundary.emit(emitted)
+    for (const intent of intents) this.add(boundary, intent)
+    return around === undefined
+      ? this.releaseAlone(boundary, emitted, () => outsideEventMessage(emitted, intents.length))
+      : Effect.succeed(emitted)
+  }
+
+  private add(boundary: BoundaryState, intent: IntentImpl): void {
     intent.seq = this.root.seq++
     this.root.observer?.enqueued(intent as any)
     boundary.push(intent)
-    if (around !== undefined) return Effect.succeed(intent)
+  }
+
+  /** Outside every boundary there is nothing to wait for. */
+  private releaseAlone<A>(boundary: BoundaryState, value: A, message: () => string): Effect.Effect<A> {
     const release = Effect.suspend(() => boundary.close(succeeded) ?? Effect.void) as Effect.Effect<void>
     return Effect.uninterruptible(Effect.as(
-      this.root.outsideBoundary === "warn"
-        ? Effect.andThen(Effect.logWarning(outsideMessage(intent)), release)
+      this.root.outsideBoundary === "warn" && boundary.entries.length > 0
+        ? Effect.andThen(Effect.logWarning(message()), release)
         : release,
-      intent
+      value
     ))
+  }
+
+  private lateEvent(
+    { closed, label, options: { name } }: BoundaryState,
+    event: Event.EmittedImpl
+  ): Effect.Effect<never> {
+    const message = `Event "${event.name}" was emitted after ${label} had ended (${closed}). ${outlived}`
+    this.root.observer?.emitted(event)
+    Decision.conclude(this.root.observer, event, {
+      _tag: "Discarded",
+      by: label,
+      reason: `had ended (${closed}) when it was emitted`
+    })
+    return Effect.andThen(
+      Effect.logError(message),
+      Effect.die(new BoundaryClosed({ boundary: name, intent: undefined, message }))
+    )
   }
 
   /** Dies, and says so: nobody may be waiting for the fiber that enqueued. */
   private late({ closed, label, options: { name } }: BoundaryState, impl: IntentImpl): Effect.Effect<never> {
     const intent = impl as unknown as Intent.Any
-    const message = `Side effect "${intent.name}" was enqueued after ${label} had ended (${closed}). A fiber has ` +
-      "outlived the unit of work it was forked in: wait for it inside the boundary, or " +
-      "make it one of its own with SideEffects.boundary(..., { detached: true })."
+    const message = `Side effect "${intent.name}" was enqueued after ${label} had ended (${closed}). ${outlived}`
     this.root.observer?.enqueued(intent)
     Decision.settle(this.root.observer, {
       _tag: "Discarded",
@@ -195,6 +274,9 @@ export class Place {
 }
 
 const noGuards: ReadonlyArray<Guard> = []
+
+const outlived = "A fiber has outlived the unit of work it was forked in: wait for it inside the boundary, or " +
+  "make it one of its own with SideEffects.boundary(..., { detached: true })."
 
 const keyOf = (sideEffect: SideEffect.Any, payload: unknown): string => {
   try {
@@ -216,8 +298,13 @@ const outsideMessage = (intent: IntentImpl): string =>
   `Side effect "${intent.name}" was enqueued outside a boundary, so it is dispatched at once, whatever happens next. ` +
   "Wrap the unit of work in SideEffects.boundary, or say outsideBoundary: \"dispatch\" or \"reject\" in the layer."
 
+const outsideEventMessage = (event: Event.EmittedImpl, n: number): string =>
+  `Event "${event.name}" was emitted outside a boundary, so ${n === 1 ? "the side effect" : `the ${n} side effects`} ` +
+  "bound to it are dispatched at once, whatever happens next. Wrap the unit of work in SideEffects.boundary, or say " +
+  "outsideBoundary: \"dispatch\" or \"reject\" in the layer."
+
 /**
- * The requirement of a program that enqueues side effects: `Name` is the union of the names it can enqueue.
+ * The requirement of a program that enqueues side effects and emits events: `Name` is the union of their names.
  *
  * **Details**
  *

@@ -9,6 +9,7 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
+import * as Event from "./Event.ts"
 import type * as Intent from "./Intent.ts"
 import { compilePattern } from "./internal/pattern.ts"
 import * as SideEffect from "./SideEffect.ts"
@@ -62,13 +63,13 @@ export interface Policy {
 }
 
 /**
- * Picks intents: a definition, a pattern on names (`*` is one segment, `**` any number of them, or a `RegExp`), or a
- * predicate.
+ * Picks intents: the definition of a side effect, an event (it picks what follows from it), a pattern on the names of
+ * side effects (`*` is one segment, `**` any number of them, or a `RegExp`), or a predicate.
  *
  * @category models
  * @since 0.1.0
  */
-export type Selector = SideEffect.Any | string | RegExp | ((intent: Intent.Any) => boolean)
+export type Selector = SideEffect.Any | Event.Any | string | RegExp | ((intent: Intent.Any) => boolean)
 
 /**
  * Somebody wished for a side effect where a policy or a layer forbids it. It dies at the call site: it is a mistake in
@@ -78,7 +79,8 @@ export type Selector = SideEffect.Any | string | RegExp | ((intent: Intent.Any) 
  * @since 0.1.0
  */
 export class PolicyViolation extends /*#__PURE__*/ Data.TaggedError("PolicyViolation")<{
-  readonly intent: Intent.Any
+  readonly intent: Intent.Any | undefined
+  readonly event?: Event.Emitted | undefined
   readonly policy: string
   readonly message: string
 }> {}
@@ -426,7 +428,7 @@ const describe = (what: string, selectors: ReadonlyArray<Selector>): string =>
  * @since 0.1.0
  */
 export const describeSelector = (selector: Selector): string =>
-  SideEffect.isSideEffect(selector)
+  SideEffect.isSideEffect(selector) || Event.isEvent(selector)
     ? JSON.stringify(selector._tag)
     : typeof selector === "function"
     ? selector.name === "" ? "a predicate" : selector.name
@@ -443,7 +445,7 @@ export const describeSelector = (selector: Selector): string =>
  */
 export const selectsName = (selector: Selector): ((name: string) => boolean) | undefined => {
   if (SideEffect.isSideEffect(selector)) return (name) => name === selector._tag
-  return typeof selector === "function" ? undefined : compilePattern(selector)
+  return typeof selector === "string" || selector instanceof RegExp ? compilePattern(selector) : undefined
 }
 
 const compile = (what: string, selectors: ReadonlyArray<Selector>): (intent: Intent.Any) => boolean => {
@@ -451,6 +453,9 @@ const compile = (what: string, selectors: ReadonlyArray<Selector>): (intent: Int
     throw new Error(`${what} was given no selector. Name a definition, a pattern such as "mail:**", or a predicate.`)
   }
   const tests = selectors.map((selector) => {
+    if (Event.isEvent(selector)) {
+      return ({ origin }: Intent.Any) => Event.isEmitted(origin) && origin.name === selector._tag
+    }
     const selects = selectsName(selector)
     return selects === undefined
       ? selector as (intent: Intent.Any) => boolean

@@ -11,19 +11,26 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { type Pipeable, pipeArguments } from "effect/Pipeable"
+import type { Pipeable } from "effect/Pipeable"
 import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
 import * as Scheduler from "effect/Scheduler"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import type * as Types from "effect/Types"
 import type * as Intent from "./Intent.ts"
 import * as control from "./internal/control.ts"
+import {
+  define,
+  type Fields as DefinitionFields,
+  fieldsOf,
+  type PayloadSchema,
+  type ToPayloadSchema
+} from "./internal/definition.ts"
 import type { HandlerEntry } from "./internal/handler.ts"
-import { checkDescription, checkName } from "./internal/pattern.ts"
 import type { Names, Without } from "./internal/requirement.ts"
+import { here } from "./internal/site.ts"
 
 /**
  * The runtime type of every definition.
@@ -41,20 +48,7 @@ export const TypeId: TypeId = "~effect-side-effects/SideEffect"
  */
 export type TypeId = "~effect-side-effects/SideEffect"
 
-/**
- * Any schema that encodes and decodes without services.
- *
- * **Details**
- *
- * A payload is validated where it is enqueued and may be stored, so both directions have to work anywhere.
- *
- * @category models
- * @since 0.1.0
- */
-export interface PayloadSchema extends Schema.Top {
-  readonly DecodingServices: never
-  readonly EncodingServices: never
-}
+export type { PayloadSchema, ToPayloadSchema } from "./internal/definition.ts"
 
 /**
  * The definition of a side effect. Made by `make`, usually as the base of a class, so that its type has a name of its
@@ -81,6 +75,7 @@ export interface SideEffect<in out Name extends string, in out Payload extends P
   readonly summary: string
   readonly payloadSchema: Payload
   readonly idempotencyKey: ((payload: Payload["Type"]) => string) | undefined
+  readonly defaults: Defaults
   readonly annotations: Context.Context<never>
 
   /** The same definition with one more annotation. */
@@ -129,6 +124,7 @@ export interface Any extends Pipeable {
   readonly summary: string
   readonly payloadSchema: PayloadSchema
   readonly idempotencyKey: ((payload: any) => string) | undefined
+  readonly defaults: Defaults
   readonly annotations: Context.Context<never>
 }
 
@@ -210,6 +206,28 @@ export interface HandlerOptions<E, R = never, RS = never, S extends Intent.Targe
 }
 
 /**
+ * How a side effect is performed unless somebody says otherwise.
+ *
+ * **When to use**
+ *
+ * For what belongs to the action itself and is to be seen in the catalogue.
+ *
+ * **Details**
+ *
+ * - `timeout`, `retry`: as in the options of a handler, which win.
+ * - `queue`, `priority`: as in the options of `enqueue`, which win.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Defaults {
+  readonly timeout?: Duration.Input | undefined
+  readonly retry?: Retry<unknown> | undefined
+  readonly queue?: string | undefined
+  readonly priority?: number | undefined
+}
+
+/**
  * A handler with options, as made by the method `handler` of a definition.
  *
  * @category models
@@ -219,16 +237,6 @@ export interface HandlerWith<in Payload, out E, out R> {
   readonly handle: (payload: Payload, delivery: Delivery<any>) => Effect.Effect<unknown, E, R>
   readonly options: HandlerOptions<any, any, any> | undefined
 }
-
-/**
- * The schema of a payload that was given as a schema or as the fields of a struct.
- *
- * @category utility types
- * @since 0.1.0
- */
-export type ToPayloadSchema<P> = P extends PayloadSchema ? P
-  : P extends Schema.Struct.Fields ? Schema.Struct<P> extends infer S extends PayloadSchema ? S : never
-  : never
 
 /**
  * The name of a side effect.
@@ -284,6 +292,7 @@ export const isSideEffect = (u: unknown): u is Any => Predicate.hasProperty(u, T
  * - `description` is required. Its first line is the summary.
  * - `payload` is a schema or the fields of a struct; left out, there is none.
  * - `idempotencyKey` computes from the payload what makes two intents the same action.
+ * - `defaults` say how it is performed unless its handler or the call site says otherwise.
  *
  * Throws when the name is malformed or the description is empty.
  *
@@ -312,23 +321,15 @@ export const make = <
   readonly idempotencyKey?:
     | ((payload: ToPayloadSchema<P>["Type"]) => string)
     | undefined
+  readonly defaults?: Defaults | undefined
   readonly annotations?: Context.Context<never> | undefined
-}): SideEffect<Name, ToPayloadSchema<P>> => {
-  checkName("Side effect", name)
-  const description = checkDescription("Side effect", name, options.description)
-  const payload = options.payload as PayloadSchema | Schema.Struct.Fields | undefined
-  return makeProto({
-    _tag: name,
-    description,
-    payloadSchema: payload === undefined
-      ? Schema.Void
-      : Schema.isSchema(payload)
-      ? payload as PayloadSchema
-      : Schema.Struct(payload as Schema.Struct.Fields),
+}): SideEffect<Name, ToPayloadSchema<P>> =>
+  define<Fields>(Proto, {
+    ...fieldsOf("Side effect", name, here(make), options),
+    key: `effect-side-effects/SideEffect/Handler/${name}`,
     idempotencyKey: options.idempotencyKey,
-    annotations: options.annotations ?? Context.empty()
-  }) as any
-}
+    defaults: options.defaults ?? {}
+  })
 
 /**
  * Ends the handler and the intent: it is not tried again, and `onExhausted` is not run. The decision is `Dropped`, by
@@ -360,22 +361,14 @@ export const cancel = (reason: string): Effect.Effect<never> => Effect.die(new c
 export const snooze = (duration: Duration.Input): Effect.Effect<never> =>
   Effect.suspend(() => Effect.die(new control.Snooze(Duration.fromInputUnsafe(duration))))
 
-interface Fields {
-  readonly _tag: string
-  readonly description: string
-  readonly payloadSchema: Schema.Top
+interface Fields extends DefinitionFields {
+  readonly key: string
   readonly idempotencyKey: ((payload: any) => string) | undefined
-  readonly annotations: Context.Context<never>
+  readonly defaults: Defaults
 }
 
 const Proto = {
   [TypeId]: TypeId,
-  annotate(this: Fields, key: Context.Key<any, any>, value: any) {
-    return makeProto({ ...fields(this), annotations: Context.add(this.annotations, key, value) })
-  },
-  annotateMerge(this: Fields, annotations: Context.Context<any>) {
-    return makeProto({ ...fields(this), annotations: Context.merge(this.annotations, annotations) })
-  },
   handler(handle: unknown, options: unknown) {
     return { handle, options }
   },
@@ -385,26 +378,7 @@ const Proto = {
         ? Effect.map(build as Effect.Effect<any>, (handle) => [[this, { handle, options }]])
         : Effect.succeed([[this, { handle: build as any, options }]])
     )
-  },
-  pipe() {
-    return pipeArguments(this, arguments)
   }
-}
-
-const fields = (self: Fields): Fields => ({
-  _tag: self._tag,
-  description: self.description,
-  payloadSchema: self.payloadSchema,
-  idempotencyKey: self.idempotencyKey,
-  annotations: self.annotations
-})
-
-const makeProto = (options: Fields): unknown => {
-  function SideEffectClass() {}
-  return Object.assign(SideEffectClass, Proto, options, {
-    key: `effect-side-effects/SideEffect/Handler/${options._tag}`,
-    summary: options.description.trim().split("\n", 1)[0]!.trim()
-  })
 }
 
 /**
@@ -421,11 +395,12 @@ export const layerHandlers = (
       const services = Context.omit(Scheduler.Scheduler, Scope.Scope, Tracer.ParentSpan)(context)
       const entries = new Map<string, HandlerEntry>()
       for (const [sideEffect, { handle, options }] of handlers) {
-        const retry = options?.retry
+        const retry = options?.retry ?? sideEffect.defaults.retry
+        const timeout = options?.timeout ?? sideEffect.defaults.timeout
         entries.set(sideEffect.key, {
           handle,
           services,
-          timeout: options?.timeout === undefined ? undefined : Duration.fromInputUnsafe(options.timeout),
+          timeout: timeout === undefined ? undefined : Duration.fromInputUnsafe(timeout),
           schedule: retry === undefined ? undefined : Schedule.isSchedule(retry) ? retry : retry.schedule,
           retryWhile: retry === undefined || Schedule.isSchedule(retry) ? undefined : retry.while,
           onExhausted: options?.onExhausted

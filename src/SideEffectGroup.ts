@@ -1,5 +1,6 @@
 /**
- * A group: the catalogue of the side effects of one module, and the exhaustive set of handlers for it.
+ * A group: the catalogue of one module. Its side effects, its events, which side effects follow from which event, and the
+ * exhaustive set of handlers.
  *
  * @since 0.1.0
  */
@@ -10,8 +11,11 @@ import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import type * as Types from "effect/Types"
+import * as Binding from "./Binding.ts"
+import type * as Event from "./Event.ts"
 import { checkName } from "./internal/pattern.ts"
 import type { Names as RequiredNames, Without } from "./internal/requirement.ts"
+import { here, type Site } from "./internal/site.ts"
 import * as SideEffect from "./SideEffect.ts"
 
 /**
@@ -31,28 +35,56 @@ export const TypeId: TypeId = "~effect-side-effects/SideEffectGroup"
 export type TypeId = "~effect-side-effects/SideEffectGroup"
 
 /**
- * A catalogue of side effects. It is a plain value; every method returns a new one.
+ * A catalogue of side effects and events. It is a plain value; every method returns a new one.
  *
  * @category models
  * @since 0.1.0
  */
-export interface SideEffectGroup<out S extends SideEffect.Any> extends Pipeable {
+export interface SideEffectGroup<out S extends SideEffect.Any, out E extends Event.Any = never> extends Pipeable {
   readonly [TypeId]: TypeId
   readonly name: string
   readonly sideEffects: ReadonlyMap<string, S>
+  readonly eventsByName: ReadonlyMap<string, E>
+  readonly bindings: ReadonlyArray<Binding.Binding>
   readonly annotations: Context.Context<never>
 
   /** The group with more side effects. Throws when a name is taken already. */
-  add<const Added extends ReadonlyArray<SideEffect.Any>>(...sideEffects: Added): SideEffectGroup<S | Added[number]>
+  add<const Added extends ReadonlyArray<SideEffect.Any>>(...sideEffects: Added): SideEffectGroup<S | Added[number], E>
+
+  /** The group with more events. Throws when a name is taken already. */
+  events<const Added extends ReadonlyArray<Event.Any>>(...events: Added): SideEffectGroup<S, E | Added[number]>
 
   /**
-   * The group with all side effects of other groups. The same definition may come from several of them; two
-   * definitions of one name throw. Annotations of the others are merged in, later ones win.
+   * Binds a side effect to an event, to several, or to all that a pattern selects: whenever one of them is emitted, the
+   * side effect is enqueued with the payload that the mapping makes of it. What is not in the group yet is added.
+   *
+   * A pattern selects among the events that the group has here, so put it after them: in a string, `*` is one segment
+   * of a name and `**` any number of them. The compiler works out what they are, and the mapping gets the union of their
+   * payloads; with a regular expression it gets `unknown`. An event that an earlier pattern of this group would have
+   * selected is refused later on.
+   *
+   * The mapping can be left out for a side effect without a payload.
+   *
+   * Throws when the side effect is bound to one of the events already (unless an `id` sets them apart), or the `id` is
+   * taken.
    */
-  merge<const Groups extends ReadonlyArray<Any>>(...groups: Groups): SideEffectGroup<S | SideEffects<Groups[number]>>
+  on<const From extends Binding.Selector, Added extends SideEffect.Any>(
+    from: From & Known<E, From>,
+    sideEffect: Added,
+    ...args: OnArgs<Selected<E, From>, From, Added>
+  ): SideEffectGroup<S | Added, E | Named<From>>
+
+  /**
+   * The group with all side effects, events and bindings of other groups. The same definition may come from several of
+   * them; two definitions of one name throw. A pattern keeps to the events of the group it was written in. Annotations
+   * of the others are merged in, later ones win.
+   */
+  merge<const Groups extends ReadonlyArray<Any>>(
+    ...groups: Groups
+  ): SideEffectGroup<S | SideEffects<Groups[number]>, E | Events<Groups[number]>>
 
   /** The group with one more annotation, such as its owner. */
-  annotate<I, V>(key: Context.Key<I, V>, value: Types.NoInfer<V>): SideEffectGroup<S>
+  annotate<I, V>(key: Context.Key<I, V>, value: Types.NoInfer<V>): SideEffectGroup<S, E>
 
   /**
    * The layer that performs every side effect of the group: one handler for each name, or an effect that makes them
@@ -78,6 +110,8 @@ export interface Any {
   readonly [TypeId]: TypeId
   readonly name: string
   readonly sideEffects: ReadonlyMap<string, SideEffect.Any>
+  readonly eventsByName: ReadonlyMap<string, Event.Any>
+  readonly bindings: ReadonlyArray<Binding.Binding>
   readonly annotations: Context.Context<never>
 }
 
@@ -87,15 +121,76 @@ export interface Any {
  * @category utility types
  * @since 0.1.0
  */
-export type SideEffects<G extends Any> = G extends SideEffectGroup<infer S> ? S : never
+export type SideEffects<G extends Any> = G extends SideEffectGroup<infer S, any> ? S : never
 
 /**
- * The names of the side effects of a group.
+ * The events of a group.
  *
  * @category utility types
  * @since 0.1.0
  */
-export type Names<G extends Any> = SideEffects<G>["_tag"]
+export type Events<G extends Any> = G extends SideEffectGroup<any, infer E> ? E : never
+
+/**
+ * The names of the side effects and events of a group: all that a program may enqueue or emit under its layers.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Names<G extends Any> = SideEffects<G>["_tag"] | Events<G>["_tag"]
+
+/**
+ * The events that `on` names itself, and adds to the group.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Named<From> = From extends Event.Any ? From
+  : From extends ReadonlyArray<infer Each extends Event.Any> ? Each
+  : never
+
+/**
+ * The events that a side effect is bound to: those named, or those of the group that a pattern matches.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Selected<E extends Event.Any, From> = From extends string ? Event.Matching<E, From>
+  : From extends RegExp ? Event.Any
+  : Named<From>
+
+/**
+ * Refuses a pattern, or a name, that no event of the group matches.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Known<E extends Event.Any, From> = From extends string
+  ? [Event.Matching<E, From>] extends [never] ? `No event that the group has here matches "${From}"` : unknown
+  : unknown
+
+/**
+ * The arguments of `on` after the side effect: the mapping, and options.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type OnArgs<E extends Event.Any, From, S extends SideEffect.Any> = void extends SideEffect.PayloadInput<S>
+  ? [mapping?: Mapping<E, From, S> | undefined, options?: Binding.Options<Payload<E, From>, Event.EmittedOf<E>>]
+  : [mapping: Mapping<E, From, S>, options?: Binding.Options<Payload<E, From>, Event.EmittedOf<E>>]
+
+/**
+ * Makes the payload of a side effect of an event and its payload.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Mapping<E extends Event.Any, From, S extends SideEffect.Any> = (
+  payload: Payload<E, From>,
+  event: Event.EmittedOf<E>
+) => SideEffect.PayloadInput<S>
+
+type Payload<E extends Event.Any, From> = From extends RegExp ? unknown : Event.Payload<E>
 
 /**
  * The handlers that perform a group, by name.
@@ -166,41 +261,134 @@ export const isSideEffectGroup = (u: unknown): u is Any => Predicate.hasProperty
  * @since 0.1.0
  */
 export const make = (name: string): SideEffectGroup<never> =>
-  makeProto({ name: checkName("Group", name), sideEffects: new Map(), annotations: Context.empty() })
+  makeProto({
+    name: checkName("Group", name),
+    sideEffects: new Map(),
+    eventsByName: new Map(),
+    bindings: [],
+    annotations: Context.empty(),
+    "~effect-side-effects/site": here(make)
+  })
 
 interface Fields {
   readonly name: string
   readonly sideEffects: ReadonlyMap<string, any>
+  readonly eventsByName: ReadonlyMap<string, any>
+  readonly bindings: ReadonlyArray<Binding.Binding>
   readonly annotations: Context.Context<never>
+  readonly "~effect-side-effects/site": Site
 }
 
-const duplicate = (group: string, name: string): Error =>
+type Kind = "side effect" | "event"
+
+const duplicate = (group: string, kind: Kind, name: string, taken: Kind): Error =>
   new Error(
-    `Group "${group}" already has a side effect named "${name}". A name stands for one side effect: give the second ` +
-      "one another name, or remove it if it is the same."
+    kind === taken
+      ? `Group "${group}" already has ${
+        kind === "event" ? "an event" : "a side effect"
+      } named "${name}". A name stands ` +
+        `for one ${kind}: give the second one another name, or remove it if it is the same.`
+      : `Group "${group}" has both a side effect and an event named "${name}". A name stands for one of them: name the ` +
+        "event after what has happened and the side effect after what is to be done."
   )
+
+/** The definitions with one more. Throws when its name stands for something else. */
+const added = (
+  group: string,
+  kind: Kind,
+  into: ReadonlyMap<string, any>,
+  others: ReadonlyMap<string, any>,
+  definitions: Iterable<SideEffect.Any | Event.Any>,
+  twice: boolean
+): ReadonlyMap<string, any> => {
+  const all = new Map(into)
+  for (const definition of definitions) {
+    const name = definition._tag
+    if (all.has(name) && !(twice && all.get(name) === definition)) throw duplicate(group, kind, name, kind)
+    if (others.has(name)) throw duplicate(group, kind, name, kind === "event" ? "side effect" : "event")
+    all.set(name, definition)
+  }
+  return all
+}
+
+/** A pattern has chosen already, and its mapping was compiled for what it chose. */
+const checkLate = ({ bindings, eventsByName, name }: Fields, events: ReadonlyArray<Event.Any>): void => {
+  for (const binding of bindings) {
+    if (binding.group !== name || binding.selects === undefined) continue
+    const late = events.find(({ _tag }) => !eventsByName.has(_tag) && binding.selects!(_tag))
+    if (late === undefined) continue
+    throw new Error(
+      `Group "${name}" gets event "${late._tag}" after the binding "${binding.id}", whose pattern matches it: a pattern ` +
+        "selects among the events that the group has by then. Move the binding behind the event."
+    )
+  }
+}
+
+const checkId = ({ bindings, name }: Fields, { id }: Binding.Binding): void => {
+  if (!bindings.some((other) => other.id === id)) return
+  throw new Error(
+    `Group "${name}" already has a binding with the id "${id}". Remove one of them; if the side effect is to be ` +
+      "performed twice, give the second one an id of its own."
+  )
+}
+
+/** What only an `id` can tell from a slip. */
+const checkTwice = ({ bindings, name }: Fields, { events, id, selects, sideEffect }: Binding.Binding): void => {
+  if (selects !== undefined) return
+  for (const other of bindings) {
+    if (other.selects !== undefined || other.sideEffect !== sideEffect) continue
+    const event = [...events].find((event) => other.events.has(event))
+    if (event === undefined) continue
+    throw new Error(
+      `Group "${name}" binds side effect "${sideEffect._tag}" to event "${event}" twice: by "${other.id}" and by ` +
+        `"${id}". Remove one of them; if it is to be performed twice, give the second one an id.`
+    )
+  }
+}
 
 const Proto = {
   [TypeId]: TypeId,
-  add(this: Fields, ...added: ReadonlyArray<SideEffect.Any>) {
-    const sideEffects = new Map(this.sideEffects)
-    for (const sideEffect of added) {
-      if (sideEffects.has(sideEffect._tag)) throw duplicate(this.name, sideEffect._tag)
-      sideEffects.set(sideEffect._tag, sideEffect)
-    }
-    return makeProto({ ...this, sideEffects })
+  add(this: Fields, ...sideEffects: ReadonlyArray<SideEffect.Any>) {
+    return makeProto({
+      ...this,
+      sideEffects: added(this.name, "side effect", this.sideEffects, this.eventsByName, sideEffects, false)
+    })
+  },
+  events(this: Fields, ...events: ReadonlyArray<Event.Any>) {
+    checkLate(this, events)
+    return makeProto({
+      ...this,
+      eventsByName: added(this.name, "event", this.eventsByName, this.sideEffects, events, false)
+    })
+  },
+  on(
+    this: Fields,
+    from: Binding.Selector,
+    sideEffect: SideEffect.Any,
+    mapping?: Binding.Binding["mapping"],
+    options: Binding.Options = {}
+  ) {
+    const chosen = (typeof from === "string" ? this.eventsByName.get(from) : undefined) ?? from
+    const named = Binding.namedBy(chosen)
+    checkLate(this, named)
+    const eventsByName = added(this.name, "event", this.eventsByName, this.sideEffects, named, true)
+    const sideEffects = added(this.name, "side effect", this.sideEffects, eventsByName, [sideEffect], true)
+    const binding = Binding.make(this.name, eventsByName, chosen, sideEffect, mapping, options, here(Proto.on))
+    checkId(this, binding)
+    if (options.id === undefined) checkTwice(this, binding)
+    return makeProto({ ...this, sideEffects, eventsByName, bindings: [...this.bindings, binding] })
   },
   merge(this: Fields, ...groups: ReadonlyArray<Any>) {
-    const sideEffects = new Map(this.sideEffects)
-    let annotations = this.annotations
+    let { annotations, bindings, eventsByName, sideEffects } = this
     for (const group of groups) {
-      for (const [name, sideEffect] of group.sideEffects) {
-        if (sideEffects.has(name) && sideEffects.get(name) !== sideEffect) throw duplicate(this.name, name)
-        sideEffects.set(name, sideEffect)
-      }
+      eventsByName = added(this.name, "event", eventsByName, sideEffects, group.eventsByName.values(), true)
+      sideEffects = added(this.name, "side effect", sideEffects, eventsByName, group.sideEffects.values(), true)
+      const others = group.bindings.filter((binding) => !bindings.includes(binding))
+      for (const binding of others) checkId({ ...this, bindings }, binding)
+      bindings = [...bindings, ...others]
       annotations = Context.merge(annotations, group.annotations)
     }
-    return makeProto({ ...this, sideEffects, annotations })
+    return makeProto({ ...this, annotations, bindings, eventsByName, sideEffects })
   },
   annotate(this: Fields, key: Context.Key<any, any>, value: any) {
     return makeProto({ ...this, annotations: Context.add(this.annotations, key, value) })
@@ -239,5 +427,33 @@ const makeProto = (fields: Fields): any =>
   Object.assign(Object.create(Proto), {
     name: fields.name,
     sideEffects: fields.sideEffects,
-    annotations: fields.annotations
+    eventsByName: fields.eventsByName,
+    bindings: fields.bindings,
+    annotations: fields.annotations,
+    "~effect-side-effects/site": fields["~effect-side-effects/site"]
   })
+
+const followers = new WeakMap<Any, (event: string) => ReadonlyArray<Binding.Binding>>()
+
+/**
+ * The bindings of an event, in the order in which their side effects are enqueued. Sorted out once for a group.
+ *
+ * @internal
+ */
+export const bindingsOf = (group: Any): (event: string) => ReadonlyArray<Binding.Binding> => {
+  let find = followers.get(group)
+  if (find === undefined) {
+    const byEvent = new Map<string, Array<Binding.Binding>>()
+    for (const binding of group.bindings) {
+      for (const event of binding.events) {
+        const all = byEvent.get(event)
+        if (all === undefined) byEvent.set(event, [binding])
+        else all.push(binding)
+      }
+    }
+    for (const all of byEvent.values()) all.sort((a, b) => b.priority - a.priority)
+    find = (event) => byEvent.get(event) ?? []
+    followers.set(group, find)
+  }
+  return find
+}

@@ -8,9 +8,12 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
+import * as Predicate from "effect/Predicate"
 import { BoundaryClosed, type BoundaryState, type Options, type Report } from "./Boundary.ts"
 import type * as Dispatcher from "./Dispatcher.ts"
+import type * as Event from "./Event.ts"
 import type * as Intent from "./Intent.ts"
+import * as describe from "./internal/describe.ts"
 import { recordingRoot } from "./Layers.ts"
 import { Place, SideEffects } from "./Place.ts"
 import * as Policy from "./Policy.ts"
@@ -118,6 +121,169 @@ export const enqueueAll = <const S extends ReadonlyArray<SideEffect.Any>>(
       ([sideEffect, payload, options]) => Effect.suspend(() => place.enqueue(sideEffect, payload, options))
     ) as Effect.Effect<any>
   })
+
+/**
+ * The arguments of `emit` after the definition: an event without a payload needs none.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type EmitArgs<E extends Event.Any> = void extends Event.PayloadInput<E> ? [payload?: Event.PayloadInput<E>]
+  : [payload: Event.PayloadInput<E>]
+
+/**
+ * Says that something has happened: records the event and enqueues every side effect that the group binds to it.
+ *
+ * **When to use**
+ *
+ * Where the code knows the fact, and what follows from it is better said in one place for all.
+ *
+ * **Details**
+ *
+ * The side effects are enqueued into the current boundary, one intent for each binding, in the order of their priority
+ * and then of their binding. Their `origin` is the event that this returns. All of them are made before the first is
+ * enqueued: a mapping that throws dies with an error that names event and binding, and one that makes an invalid payload
+ * with `InvalidPayload`; nothing is enqueued then.
+ *
+ * The bindings are those of the group of the layer. `TestLayer` and `DropLayer` have none and record the event alone.
+ *
+ * **Gotchas**
+ *
+ * Outside a boundary and in one that has ended it is as `enqueue`.
+ *
+ * **Example** (An event with two consequences)
+ *
+ * ```ts
+ * import { Event, SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
+ * import { Effect, Schema } from "effect"
+ *
+ * class AccountClosed extends Event.make("accounts:account:closed", {
+ *   description: "A customer closed the account.",
+ *   payload: { email: Schema.String }
+ * }) {}
+ * class SendGoodbye extends SideEffect.make("accounts:mail:goodbye", {
+ *   description: "Send confirmation email to user.",
+ *   payload: { to: Schema.String }
+ * }) {}
+ * class NotifySupport extends SideEffect.make("support:notify", { description: "Notify customer service." }) {}
+ *
+ * const Accounts = SideEffectGroup.make("accounts")
+ *   .on(AccountClosed, SendGoodbye, ({ email }) => ({ to: email }))
+ *   .on(AccountClosed, NotifySupport)
+ *
+ * const close = SideEffects.boundary(SideEffects.emit(AccountClosed, { email: "ada@example.org" }))
+ *
+ * const { events, intents } = await Effect.runPromise(
+ *   Effect.provide(SideEffects.plan(close), SideEffects.TestLayerFor(Accounts))
+ * )
+ * console.log(events.length, intents.map(({ name }) => name)) // 1 [ "accounts:mail:goodbye", "support:notify" ]
+ * ```
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const emit = <E extends Event.Any>(
+  event: E,
+  ...args: EmitArgs<E>
+): Effect.Effect<Event.Emitted<E>, never, SideEffects<E["_tag"]>> =>
+  Effect.withFiber((fiber) => Context.getUnsafe(fiber.context, SideEffects).emit(event, args[0]) as Effect.Effect<any>)
+
+/**
+ * Emits an event after an effect has succeeded, with a payload made of its result and, in `Effect.fn`, of the arguments
+ * of the function.
+ *
+ * **When to use**
+ *
+ * To say at the head of a function what may follow from it, and keep that out of its body.
+ *
+ * **Details**
+ *
+ * `when` decides by the result whether the event is emitted. By default it is not when the result is an HTTP response (a web
+ * `Response`, or a `HttpServerResponse` of Effect) with a status of 400 or above, as then the function has not
+ * done what the event would say.
+ *
+ * **Gotchas**
+ *
+ * In `Effect.fn`, put it before `SideEffects.boundary()`, so that it happens inside.
+ *
+ * **Example** (A function that says what follows from it)
+ *
+ * ```ts
+ * import { Event, SideEffects } from "effect-side-effects"
+ * import { Effect, Schema } from "effect"
+ *
+ * class ProfileUpdated extends Event.make("accounts:profile:updated", {
+ *   description: "A customer changed the profile.",
+ *   payload: { userId: Schema.String, version: Schema.Number }
+ * }) {}
+ *
+ * const updateProfile = Effect.fn("updateProfile")(
+ *   function*(userId: string) {
+ *     return { version: userId.length }
+ *   },
+ *   SideEffects.emits(ProfileUpdated, ({ version }, [userId]) => ({ userId, version })),
+ *   SideEffects.boundary()
+ * )
+ *
+ * await Effect.runPromise(Effect.provide(updateProfile("ada"), SideEffects.TestLayer))
+ * ```
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const emits = <Ev extends Event.Any, A, Args extends ReadonlyArray<any>>(
+  event: Ev,
+  ...[payload, options]: EmitsArgs<Ev, A, Args>
+): <E, R>(
+  self: Effect.Effect<A, E, R>,
+  ...args: Args
+) => Effect.Effect<A, E, R | SideEffects<Ev["_tag"]>> =>
+(self, ...args) =>
+  Effect.tap(self, (result) => {
+    if (!(options?.when ?? isNoHttpError)(result)) return Effect.void
+    return emit(event, ...[payload === undefined ? undefined : mapped(event, () => payload(result, args))] as any)
+  })
+
+const mapped = <A>(event: Event.Any, payload: () => A): A => {
+  try {
+    return payload()
+  } catch (cause) {
+    throw new Error(
+      `Event "${event._tag}": the mapping given to SideEffects.emits died with ${describe.error(cause)}`,
+      {
+        cause
+      }
+    )
+  }
+}
+
+/**
+ * The arguments of `emits` after the definition: an event without a payload needs no mapping.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type EmitsArgs<E extends Event.Any, A, Args extends ReadonlyArray<any>> = void extends Event.PayloadInput<E>
+  ? [payload?: ((result: A, args: Args) => Event.PayloadInput<E>) | undefined, options?: EmitsOptions<A>]
+  : [payload: (result: A, args: Args) => Event.PayloadInput<E>, options?: EmitsOptions<A>]
+
+/**
+ * When `emits` emits: by default unless the result is an HTTP response with a status of 400 or above.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface EmitsOptions<in A> {
+  readonly when?: ((result: A) => boolean) | undefined
+}
+
+/** Neither a web `Response`, of whichever realm or library, nor Effect's own, with a status of 400 or above. */
+const isNoHttpError = (result: unknown): boolean =>
+  !(
+    (Object.prototype.toString.call(result) === "[object Response]" ||
+      Predicate.hasProperty(result, "~effect/http/HttpServerResponse")) &&
+    (result as { readonly status: number }).status >= 400
+  )
 
 /**
  * Runs an effect as a unit of work: what is enqueued inside waits until it has succeeded, and is discarded when it
@@ -244,6 +410,19 @@ export const capturedIntents: Effect.Effect<ReadonlyArray<Intent.Any>, never, Si
 ) => boundary.captured())
 
 /**
+ * The events that were emitted in the current boundary, and in those inside it that have succeeded, in the order of
+ * emission. A snapshot; empty outside a boundary.
+ *
+ * @category inspection
+ * @since 0.1.0
+ */
+export const events: Effect.Effect<ReadonlyArray<Event.Emitted>, never, SideEffects<never>> = /*#__PURE__*/ Effect
+  .withFiber((fiber) => {
+    const boundary = Context.getUnsafe(fiber.context, SideEffects).boundary
+    return Effect.succeed((boundary?.emitted() ?? []) as ReadonlyArray<any>)
+  })
+
+/**
  * A boundary that is closed by hand, for integrations whose units of work are not effects.
  *
  * **Details**
@@ -251,7 +430,7 @@ export const capturedIntents: Effect.Effect<ReadonlyArray<Intent.Any>, never, Si
  * - `run` runs an effect inside it, any number of times, also at the same time.
  * - `release` and `discard` end it with a report; `close` does the one or the other as `boundary` would, given an exit.
  *   Asking twice dies with `BoundaryClosed`.
- * - `intents`, `ownIntents`, `capturedIntents` are snapshots; they are empty once it has ended.
+ * - `intents`, `ownIntents`, `capturedIntents` and `events` are snapshots; they are empty once it has ended.
  *
  * **Gotchas**
  *
@@ -269,6 +448,7 @@ export interface ManualBoundary<Abort extends boolean = boolean> {
   readonly intents: Effect.Effect<ReadonlyArray<Intent.Any>>
   readonly ownIntents: Effect.Effect<ReadonlyArray<Intent.Any>>
   readonly capturedIntents: Effect.Effect<ReadonlyArray<Intent.Any>>
+  readonly events: Effect.Effect<ReadonlyArray<Event.Emitted>>
 }
 
 /**
@@ -326,7 +506,8 @@ export const open = <Abort extends boolean = false>(
       isOpen: Effect.sync(() => state.closed === undefined),
       intents: see(() => state.all()),
       ownIntents: see(() => state.own()),
-      capturedIntents: see(() => state.captured())
+      capturedIntents: see(() => state.captured()),
+      events: Effect.sync(() => state.emitted() as ReadonlyArray<any>)
     })
   })
 
@@ -346,15 +527,16 @@ const closedTwice = (state: BoundaryState): BoundaryClosed =>
 export interface Plan<A, E> {
   readonly exit: Exit.Exit<A, E>
   readonly intents: ReadonlyArray<Intent.Any>
+  readonly events: ReadonlyArray<Event.Emitted>
 }
 
 /**
  * Runs a program and performs none of its side effects: a dry run. Returns how the program ended and what would have
- * escaped, in the order of release.
+ * escaped, in the order of release, and which events would have been emitted.
  *
  * **Details**
  *
- * The program itself really runs, its database writes included. Boundaries and policies are obeyed, also those around
+ * What follows from an event is known from the group of the layer around, where there is one. The program itself really runs, its database writes included. Boundaries and policies are obeyed, also those around
  * the plan and the layer's, where there are any.
  *
  * @category boundaries
@@ -366,7 +548,13 @@ export const plan = <A, E, R>(
   Effect.withFiber((fiber) => {
     const around = Context.getOrUndefined(fiber.context, SideEffects)
     const { observer, recorder } = Recorder.make()
-    const root = recordingRoot({ by: "plan", observer, policy: around?.root.policy, roundTrip: false })
+    const root = recordingRoot({
+      by: "plan",
+      observer,
+      policy: around?.root.policy,
+      bindings: around?.root.bindings,
+      roundTrip: false
+    })
     const outside = Place.outside(root)
     // Inside a unit of work it is part of that, so its policies count over all of the plan.
     const state = around?.boundary === undefined
@@ -378,7 +566,12 @@ export const plan = <A, E, R>(
     return Effect.onExitPrimitive(provide(self, place), (exit) => state?.close(exit) as Effect.Effect<void> | undefined)
       .pipe(
         Effect.exit,
-        Effect.flatMap((exit) => Effect.map(recorder.intents, (intents): Plan<A, E> => ({ exit, intents })))
+        Effect.flatMap((exit) =>
+          Effect.map(
+            Effect.zip(recorder.intents, recorder.events),
+            ([intents, events]): Plan<A, E> => ({ exit, intents, events })
+          )
+        )
       ) as Effect.Effect<Plan<A, E>, never, Exclude<R, SideEffects<any>>>
   })
 

@@ -1,6 +1,8 @@
+export * as Binding from "./Binding.ts"
 export * as Boundary from "./Boundary.ts"
 export * as Decision from "./Decision.ts"
 export * as Dispatcher from "./Dispatcher.ts"
+export * as Event from "./Event.ts"
 export * as Intent from "./Intent.ts"
 export * as Policy from "./Policy.ts"
 export * as Recorder from "./Recorder.ts"

@@ -119,7 +119,7 @@ describe("Policy", () => {
       )
       const rejected = violation(yield* attempt(Policy.reject("**:send")))
       assert.instanceOf(rejected, SideEffects.PolicyViolation)
-      assert.strictEqual(rejected.intent.name, "orders:mail:send")
+      assert.strictEqual(rejected.intent?.name, "orders:mail:send")
       assert.strictEqual(
         rejected.message,
         "Side effect \"orders:mail:send\" was enqueued where the policy reject(\"**:send\") rejects it. Remove the call " +

@@ -22,7 +22,8 @@ interface Told {
   readonly delay?: Duration.Duration | undefined
   readonly queue?: string | undefined
   readonly priority?: number | undefined
-  readonly origin?: string | undefined
+  /** A text, or the event it follows from. */
+  readonly origin?: unknown
   readonly metadata?: Readonly<Record<string, unknown>> | undefined
 }
 
@@ -77,12 +78,12 @@ export class IntentImpl implements IntentInternal {
     return this.#told.delay
   }
   get queue(): string | undefined {
-    return this.#told.queue
+    return this.#told.queue ?? this.sideEffect.defaults.queue
   }
   get priority(): number | undefined {
-    return this.#told.priority
+    return this.#told.priority ?? this.sideEffect.defaults.priority
   }
-  get origin(): string | undefined {
+  get origin(): unknown {
     return this.#told.origin
   }
   get metadata(): Readonly<Record<string, unknown>> | undefined {

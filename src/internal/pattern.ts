@@ -28,12 +28,19 @@ export const checkName = <Name extends string>(what: string, name: Name): Name =
   return name
 }
 
+/** Returns the text, or throws when there is nothing in it. */
+export const checkText = (what: string, text: string): string => {
+  if (typeof text !== "string" || text.trim() === "") throw new Error(`${what} ${show(text)} is empty. Give it a text.`)
+  return text
+}
+
 /** Returns the description, or throws when there is nothing in it. */
 export const checkDescription = (what: string, name: string, description: string): string => {
   if (typeof description !== "string" || description.trim() === "") {
     throw new Error(
-      `${what} ${show(name)} has no description. Say in one sentence what happens outside when it is performed; ` +
-        "the first line becomes its summary."
+      `${what} ${show(name)} has no description. Say in one sentence what ` +
+        `${what === "Event" ? "has happened when it is emitted" : "happens outside when it is performed"}; the first ` +
+        "line becomes its summary."
     )
   }
   return description

@@ -14,14 +14,17 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Decision from "../Decision.ts"
 import { DispatchError } from "../Dispatcher.ts"
+import type * as Event from "../Event.ts"
 import type * as Intent from "../Intent.ts"
 import type { HandlerEntry } from "../internal/handler.ts"
 import type { IntentImpl } from "../internal/intent.ts"
+import { here, type Site } from "../internal/site.ts"
 import { recordingRoot } from "../Layers.ts"
 import * as Performer from "../Performer.ts"
 import { Place, SideEffects } from "../Place.ts"
 import { make as makeRecorder, Recorder } from "../Recorder.ts"
 import type * as SideEffect from "../SideEffect.ts"
+import * as SideEffectGroup from "../SideEffectGroup.ts"
 import * as explain from "./internal/explain.ts"
 
 export { Recorder } from "../Recorder.ts"
@@ -56,26 +59,56 @@ export type Matcher<S extends SideEffect.Any> =
   | Partially<SideEffect.Payload<S>>
   | ((payload: SideEffect.Payload<S>, intent: Intent.Intent<S>) => boolean)
 
-const see: Effect.Effect<explain.Seen, never, Recorder> = /*#__PURE__*/ Effect.flatMap(
+const seeIntents: Effect.Effect<explain.Seen<Intent.Any>, never, Recorder> = /*#__PURE__*/ Effect.flatMap(
   Recorder,
   (recorder) =>
-    Effect.map(
-      Effect.zip(recorder.intents, recorder.enqueued),
-      ([escaped, enqueued]) => ({ escaped, enqueued })
-    )
+    Effect.map(Effect.zip(recorder.intents, recorder.enqueued), ([escaped, all]) => ({
+      words: explain.words.intents,
+      escaped,
+      all,
+      fateOf: (intent) => {
+        const decision = Decision.of(intent)
+        return decision?._tag === "Dispatched" ? "escaped" : decision && Decision.format(decision)
+      }
+    }))
 )
 
-/** Where a test wrote its expectation: the failure points there and not into the machinery. V8 only. */
-const here = (expectation: unknown): { readonly stack?: string } => {
-  const site = {}
-  const { captureStackTrace } = Error as { captureStackTrace?: (target: object, above: unknown) => void }
-  captureStackTrace?.(site, expectation)
-  return site
-}
+const seeEvents: Effect.Effect<explain.Seen<Event.Emitted>, never, Recorder> = /*#__PURE__*/ Effect.flatMap(
+  Recorder,
+  (recorder) =>
+    Effect.map(Effect.zip(recorder.events, recorder.emitted), ([escaped, all]) => ({
+      words: explain.words.events,
+      escaped,
+      all,
+      fateOf: (event) => {
+        const { fate } = event as unknown as Event.EmittedImpl
+        return fate?._tag === "Released" ? "escaped" : fate && `discarded: ${fate.by} ${fate.reason}`
+      }
+    }))
+)
 
+/** Those that are wanted, at least once or exactly as often as that. */
+const expectSeen = <S extends { readonly name: string; readonly payload: unknown }>(
+  see: Effect.Effect<explain.Seen<S>, never, Recorder>,
+  wanted: explain.Wanted,
+  times: number | undefined,
+  site: Site
+): Effect.Effect<ReadonlyArray<any>, ExpectationFailed, Recorder> =>
+  Effect.flatMap(see, (seen): Effect.Effect<ReadonlyArray<S>, ExpectationFailed> => {
+    const found = seen.escaped.filter(explain.accepts(wanted))
+    if (times === undefined ? found.length > 0 : found.length === times) return Effect.succeed(found)
+    return fail(
+      found.length === 0 || times === undefined
+        ? explain.missing(wanted, seen)
+        : explain.miscounted(wanted, seen, times, found),
+      site
+    )
+  })
+
+/** The failure points to where a test wrote its expectation and not into the machinery. */
 const fail = (
   message: string,
-  { stack }: { readonly stack?: string } = {}
+  { stack }: Site = {}
 ): Effect.Effect<never, ExpectationFailed> => {
   const error = new ExpectationFailed({ message })
   if (stack !== undefined) error.stack = `ExpectationFailed: ${message}${stack.slice(stack.indexOf("\n"))}`
@@ -115,21 +148,66 @@ export const expectEnqueued = <S extends SideEffect.Any>(
   sideEffect: S,
   payload?: Matcher<S>,
   options?: { readonly times?: number | undefined }
-): Effect.Effect<ReadonlyArray<Intent.Intent<S>>, ExpectationFailed, Recorder> => {
-  const site = here(expectEnqueued)
-  return Effect.flatMap(see, (seen): Effect.Effect<any, ExpectationFailed> => {
-    const wanted = { name: sideEffect._tag, payload }
-    const found = seen.escaped.filter(explain.accepts(wanted))
-    const times = options?.times
-    if (times === undefined ? found.length > 0 : found.length === times) return Effect.succeed(found)
-    return fail(
-      found.length === 0 || times === undefined
-        ? explain.missing(wanted, seen)
-        : explain.miscounted(wanted, seen, times, found),
-      site
-    )
-  })
-}
+): Effect.Effect<ReadonlyArray<Intent.Intent<S>>, ExpectationFailed, Recorder> =>
+  expectSeen(seeIntents, { name: sideEffect._tag, payload }, options?.times, here(expectEnqueued))
+
+/**
+ * What the payload of an event has to be: a part of it, or a predicate.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type EventMatcher<E extends Event.Any> =
+  | Partially<Event.Payload<E>>
+  | ((payload: Event.Payload<E>, event: Event.Emitted<E>) => boolean)
+
+/**
+ * Expects that an event was emitted in a unit of work that succeeded: at least once, or exactly `times` times. Returns
+ * the events that match.
+ *
+ * **Example** (Testing that something has happened)
+ *
+ * ```ts
+ * import { Event, SideEffects } from "effect-side-effects"
+ * import { expectEmitted } from "effect-side-effects/testing"
+ * import { Effect, Schema } from "effect"
+ *
+ * class OrderPlaced extends Event.make("orders:order:placed", {
+ *   description: "A customer placed an order.",
+ *   payload: { orderId: Schema.String, total: Schema.Number }
+ * }) {}
+ *
+ * const placeOrder = SideEffects.boundary(SideEffects.emit(OrderPlaced, { orderId: "1042", total: 12 }))
+ *
+ * const test = Effect.gen(function*() {
+ *   yield* placeOrder
+ *   yield* expectEmitted(OrderPlaced, { orderId: "1042" }, { times: 1 })
+ * })
+ *
+ * await Effect.runPromise(Effect.provide(test, SideEffects.TestLayer))
+ * ```
+ *
+ * @category expectations
+ * @since 0.1.0
+ */
+export const expectEmitted = <E extends Event.Any>(
+  event: E,
+  payload?: EventMatcher<E>,
+  options?: { readonly times?: number | undefined }
+): Effect.Effect<ReadonlyArray<Event.Emitted<E>>, ExpectationFailed, Recorder> =>
+  expectSeen(seeEvents, { name: event._tag, payload }, options?.times, here(expectEmitted))
+
+/**
+ * Expects that no such event was emitted in a unit of work that succeeded.
+ *
+ * @category expectations
+ * @since 0.1.0
+ */
+export const expectNotEmitted = <E extends Event.Any>(
+  event: E,
+  payload?: EventMatcher<E>
+): Effect.Effect<void, ExpectationFailed, Recorder> =>
+  expectUnseen(seeEvents, { name: event._tag, payload }, here(expectNotEmitted))
 
 /**
  * Expects that no such side effect would have escaped. One that was enqueued and kept in does not count.
@@ -140,14 +218,18 @@ export const expectEnqueued = <S extends SideEffect.Any>(
 export const expectNotEnqueued = <S extends SideEffect.Any>(
   sideEffect: S,
   payload?: Matcher<S>
-): Effect.Effect<void, ExpectationFailed, Recorder> => {
-  const site = here(expectNotEnqueued)
-  return Effect.flatMap(see, ({ escaped }) => {
-    const wanted = { name: sideEffect._tag, payload }
-    const found = escaped.filter(explain.accepts(wanted))
-    return found.length === 0 ? Effect.void : fail(explain.unexpected(wanted, found), site)
+): Effect.Effect<void, ExpectationFailed, Recorder> =>
+  expectUnseen(seeIntents, { name: sideEffect._tag, payload }, here(expectNotEnqueued))
+
+const expectUnseen = <S extends { readonly name: string; readonly payload: unknown }>(
+  see: Effect.Effect<explain.Seen<S>, never, Recorder>,
+  wanted: explain.Wanted,
+  site: Site
+): Effect.Effect<void, ExpectationFailed, Recorder> =>
+  Effect.flatMap(see, (seen) => {
+    const found = seen.escaped.filter(explain.accepts(wanted))
+    return found.length === 0 ? Effect.void : fail(explain.unexpected(wanted, seen, found), site)
   })
-}
 
 /**
  * Expects that nothing at all would have escaped.
@@ -156,7 +238,7 @@ export const expectNotEnqueued = <S extends SideEffect.Any>(
  * @since 0.1.0
  */
 export const expectNothing: Effect.Effect<void, ExpectationFailed, Recorder> = /*#__PURE__*/ Effect.flatMap(
-  see,
+  seeIntents,
   (seen) => seen.escaped.length === 0 ? Effect.void : fail(explain.notNothing(seen))
 )
 
@@ -170,7 +252,7 @@ export const expectOrder = (
   sideEffects: ReadonlyArray<SideEffect.Any>
 ): Effect.Effect<void, ExpectationFailed, Recorder> => {
   const site = here(expectOrder)
-  return Effect.flatMap(see, (seen) => {
+  return Effect.flatMap(seeIntents, (seen) => {
     const names = sideEffects.map(({ _tag }) => _tag)
     let next = 0
     for (const { name } of seen.escaped) if (name === names[next]) next++
@@ -187,14 +269,17 @@ export const expectOrder = (
 export const enqueued = <S extends SideEffect.Any>(
   sideEffect: S
 ): Effect.Effect<ReadonlyArray<SideEffect.Payload<S>>, never, Recorder> =>
-  Effect.map(see, ({ escaped }) => escaped.filter(({ name }) => name === sideEffect._tag).map(({ payload }) => payload))
+  Effect.map(
+    seeIntents,
+    ({ escaped }) => escaped.filter(({ name }) => name === sideEffect._tag).map(({ payload }) => payload)
+  )
 
 /**
  * What became of the side effects of an effect.
  *
  * **Details**
  *
- * `released` would have escaped, `dropped` was kept in by a policy (or was a duplicate), `discarded` by a boundary that
+ * `events` were emitted in units of work that succeeded. `released` would have escaped, `dropped` was kept in by a policy (or was a duplicate), `discarded` by a boundary that
  * did not succeed, and of `failed` a policy died.
  *
  * @category models
@@ -206,26 +291,29 @@ export interface Captured<A, E> {
   readonly dropped: ReadonlyArray<Intent.Any>
   readonly discarded: ReadonlyArray<Intent.Any>
   readonly failed: ReadonlyArray<Intent.Any>
+  readonly events: ReadonlyArray<Event.Emitted>
 }
 
 /**
  * Runs an effect with a recorder of its own and returns how it ended and what became of its side effects. Needs no
- * layer, and sees nothing of what is around.
+ * layer, and sees nothing of what is around; what follows from an event it knows only if it is given the `group`.
  *
  * @category inspection
  * @since 0.1.0
  */
 export const capture = <A, E, R>(
-  self: Effect.Effect<A, E, R>
+  self: Effect.Effect<A, E, R>,
+  options?: { readonly group?: SideEffectGroup.Any | undefined }
 ): Effect.Effect<Captured<A, E>, never, Exclude<R, SideEffects<any> | Recorder>> =>
   Effect.suspend(() => {
     const { observer, recorder } = makeRecorder()
-    const place = Place.outside(recordingRoot({ by: "capture", observer, roundTrip: true }))
+    const bindings = options?.group && SideEffectGroup.bindingsOf(options.group)
+    const place = Place.outside(recordingRoot({ by: "capture", observer, bindings, roundTrip: true }))
     const context = Context.make(SideEffects, place).pipe(Context.add(Recorder, recorder))
     return Effect.flatMap(
       Effect.exit(Effect.provideContext(self, context)),
       (exit) =>
-        Effect.map(recorder.decisions, (decisions): Captured<A, E> => {
+        Effect.map(Effect.zip(recorder.decisions, recorder.events), ([decisions, events]): Captured<A, E> => {
           const of = (...tags: ReadonlyArray<Decision.Decision["_tag"]>) =>
             decisions.filter(({ _tag }) => tags.includes(_tag)).map(({ intent }) => intent)
           return {
@@ -233,7 +321,8 @@ export const capture = <A, E, R>(
             released: of("Dispatched"),
             dropped: of("Dropped", "Deduplicated"),
             discarded: of("Discarded"),
-            failed: of("Failed")
+            failed: of("Failed"),
+            events
           }
         })
     )

@@ -1,18 +1,45 @@
 import * as Formatter from "effect/Formatter"
 import * as TextDiff from "effect/TextDiff"
-import * as Decision from "../../Decision.ts"
-import type * as Intent from "../../Intent.ts"
 import { distance, matches, project } from "./match.ts"
 
 // How a failed expectation explains itself. The words are part of what the test kit promises, and tested.
 
-/** What a recorder has seen. */
-export interface Seen {
-  /** What would have escaped, in the order of release. */
-  readonly escaped: ReadonlyArray<Intent.Any>
-  /** Everything that was enqueued. */
-  readonly enqueued: ReadonlyArray<Intent.Any>
+/** An intent or an event. */
+interface Subject {
+  readonly name: string
+  readonly payload: unknown
 }
+
+/** What a recorder has seen of one kind. */
+export interface Seen<S extends Subject = Subject> {
+  readonly words: Words
+  /** What would have escaped, in the order of release. */
+  readonly escaped: ReadonlyArray<S>
+  /** Everything that was enqueued or emitted. */
+  readonly all: ReadonlyArray<S>
+  /** What became of one: `undefined` while that is open, `"escaped"`, or why it did not. */
+  readonly fateOf: (subject: S) => string | undefined
+}
+
+interface Words {
+  readonly noun: string
+  readonly done: string
+  readonly out: string
+  readonly wouldHave: string
+  readonly kept: string
+}
+
+/** How one speaks of intents, and of events. */
+export const words = {
+  intents: {
+    noun: "side effect",
+    done: "enqueued",
+    out: "escaped",
+    wouldHave: "would have escaped",
+    kept: "did not escape"
+  },
+  events: { noun: "event", done: "emitted", out: "was released", wouldHave: "were released", kept: "was not released" }
+} as const
 
 /** What was looked for. */
 export interface Wanted {
@@ -21,13 +48,13 @@ export interface Wanted {
   readonly payload: unknown
 }
 
-export const accepts = ({ name, payload }: Wanted) => (intent: Intent.Any): boolean =>
-  intent.name === name && (
+export const accepts = ({ name, payload }: Wanted) => (subject: Subject): boolean =>
+  subject.name === name && (
     payload === undefined
       ? true
       : typeof payload === "function"
-      ? payload(intent.payload, intent) === true
-      : matches(intent.payload, payload)
+      ? payload(subject.payload, subject) === true
+      : matches(subject.payload, payload)
   )
 
 const format = (value: unknown): string => Formatter.format(value)
@@ -36,25 +63,24 @@ const indent = (text: string): string => text.split("\n").map((line) => `  ${lin
 
 const times = (n: number): string => n === 1 ? "1 time" : `${n} times`
 
-const title = ({ name, payload }: Wanted, what: string): string =>
+const title = ({ name, payload }: Wanted, { words: { noun } }: Seen<any>, what: string): string =>
   payload === undefined
-    ? `Expected side effect "${name}" ${what}`
+    ? `Expected ${noun} "${name}" ${what}`
     : typeof payload === "function"
-    ? `Expected side effect "${name}" ${what} with a payload that satisfies the predicate`
-    : `Expected side effect "${name}" ${what} with\n${indent(format(payload))}`
+    ? `Expected ${noun} "${name}" ${what} with a payload that satisfies the predicate`
+    : `Expected ${noun} "${name}" ${what} with\n${indent(format(payload))}`
 
-const list = (intents: ReadonlyArray<Intent.Any>): string =>
-  indent(intents.slice(0, shown).map(({ name, payload }) => `${name} ${format(payload)}`).join("\n")) +
-  (intents.length > shown ? `\n  and ${intents.length - shown} more` : "")
+const list = (subjects: ReadonlyArray<Subject>): string =>
+  indent(subjects.slice(0, shown).map(({ name, payload }) => `${name} ${format(payload)}`).join("\n")) +
+  (subjects.length > shown ? `\n  and ${subjects.length - shown} more` : "")
 
 const shown = 20
 
-/** Those that were enqueued and did not get out, and why. */
-const kept = ({ enqueued }: Seen, which: (intent: Intent.Any) => boolean, what: string): string => {
-  const reasons = enqueued.filter(which).flatMap((intent) => {
-    const decision = Decision.of(intent)
-    if (decision === undefined) return [`${format(intent.payload)}\n  still waits: its boundary has not ended`]
-    return decision._tag === "Dispatched" ? [] : [`${format(intent.payload)}\n  ${Decision.format(decision)}`]
+/** Those that did not get out, and why. */
+const kept = <S extends Subject>({ all, fateOf }: Seen<S>, which: (subject: S) => boolean, what: string): string => {
+  const reasons = all.filter(which).flatMap((subject) => {
+    const fate = fateOf(subject) ?? "still waits: its boundary has not ended"
+    return fate === "escaped" ? [] : [`${format(subject.payload)}\n  ${fate}`]
   })
   if (reasons.length === 0) return ""
   return `\n${what}:\n${indent(reasons.slice(0, shown).join("\n"))}` +
@@ -71,17 +97,18 @@ const diff = (partial: unknown, actual: unknown): string => {
 }
 
 /** Nothing that escaped was right. */
-export const missing = (wanted: Wanted, seen: Seen): string => {
-  const head = title(wanted, "to be enqueued")
-  const why = kept(seen, accepts(wanted), "It was enqueued, but did not escape")
+export const missing = <S extends Subject>(wanted: Wanted, seen: Seen<S>): string => {
+  const { done, kept: keptIn, out, wouldHave } = seen.words
+  const head = title(wanted, seen, `to be ${done}`)
+  const why = kept(seen, accepts(wanted), `It was ${done}, but ${keptIn}`)
   if (seen.escaped.length === 0) {
-    if (why !== "") return `${head}\nbut nothing escaped.${why}`
-    if (seen.enqueued.length === 0) return `${head}\nbut nothing was enqueued.`
-    return `${head}\nbut nothing escaped.${kept(seen, () => true, "These were enqueued, but did not escape")}`
+    if (why !== "") return `${head}\nbut nothing ${out}.${why}`
+    if (seen.all.length === 0) return `${head}\nbut nothing was ${done}.`
+    return `${head}\nbut nothing ${out}.${kept(seen, () => true, `These were ${done}, but ${keptIn}`)}`
   }
   const same = seen.escaped.filter(({ name }) => name === wanted.name)
   if (same.length === 0) {
-    return `${head}\nbut nothing of that kind escaped. These would have escaped:\n${list(seen.escaped)}${why}`
+    return `${head}\nbut nothing of that kind ${out}. These ${wouldHave}:\n${list(seen.escaped)}${why}`
   }
   if (wanted.payload === undefined || typeof wanted.payload === "function") {
     return `${head}\nbut none of these does:\n${list(same)}${why}`
@@ -90,26 +117,35 @@ export const missing = (wanted: Wanted, seen: Seen): string => {
     distance(next.payload, wanted.payload) < distance(best.payload, wanted.payload) ? next : best
   )
   const of = same.length === 1 ? "The only one of that kind" : `The nearest of ${same.length} of that kind`
-  return `${head}\nbut none that escaped matches. ${of} (- expected, + enqueued):\n` +
+  return `${head}\nbut none that ${out} matches. ${of} (- expected, + ${done}):\n` +
     `${diff(wanted.payload, nearest.payload)}${why}`
 }
 
 /** Right ones escaped, but not as many as expected. */
-export const miscounted = (wanted: Wanted, seen: Seen, expected: number, found: ReadonlyArray<Intent.Any>): string =>
-  `${title(wanted, `to be enqueued ${times(expected)}`)}\nbut it would have escaped ${times(found.length)}` +
-  (found.length === 0 ? "." : `:\n${list(found)}`) +
-  kept(seen, accepts(wanted), "It was also enqueued, but did not escape")
+export const miscounted = <S extends Subject>(
+  wanted: Wanted,
+  seen: Seen<S>,
+  expected: number,
+  found: ReadonlyArray<S>
+): string => {
+  const { done, kept: keptIn } = seen.words
+  return `${title(wanted, seen, `to be ${done} ${times(expected)}`)}\nbut it ${once(seen)} ${times(found.length)}` +
+    (found.length === 0 ? "." : `:\n${list(found)}`) +
+    kept(seen, accepts(wanted), `It was also ${done}, but ${keptIn}`)
+}
 
 /** Something escaped that should not have. */
-export const unexpected = (wanted: Wanted, found: ReadonlyArray<Intent.Any>): string =>
-  `${title(wanted, "not to be enqueued")}\nbut it would have escaped ${times(found.length)}:\n${list(found)}`
+export const unexpected = <S extends Subject>(wanted: Wanted, seen: Seen<S>, found: ReadonlyArray<S>): string =>
+  `${title(wanted, seen, `not to be ${seen.words.done}`)}\nbut it ${once(seen)} ${times(found.length)}:\n${list(found)}`
+
+const once = ({ words: { wouldHave } }: Seen<any>): string => wouldHave.replace("were", "was")
 
 /** Anything escaped at all. */
-export const notNothing = ({ escaped }: Seen): string =>
+export const notNothing = ({ escaped }: Seen<any>): string =>
   `Expected no side effects, but ${escaped.length} would have escaped:\n${list(escaped)}`
 
 /** The order was another one. */
-export const misordered = (names: ReadonlyArray<string>, at: number, { escaped }: Seen): string =>
+export const misordered = (names: ReadonlyArray<string>, at: number, { escaped }: Seen<any>): string =>
   `Expected side effects to escape in this order:\n${indent(names.join("\n"))}\n` +
   `but there is no "${names[at]}"${at === 0 ? "" : ` after "${names[at - 1]}"`}. ` +
   (escaped.length === 0

@@ -1,0 +1,191 @@
+/**
+ * A binding: which side effect follows from which event, and with what payload.
+ *
+ * Bindings are made by the method `on` of a `SideEffectGroup`.
+ *
+ * @since 0.1.0
+ */
+import * as Predicate from "effect/Predicate"
+import * as Event from "./Event.ts"
+import type * as Intent from "./Intent.ts"
+import * as describe from "./internal/describe.ts"
+import { checkText, compilePattern } from "./internal/pattern.ts"
+import type { Site } from "./internal/site.ts"
+import type * as SideEffect from "./SideEffect.ts"
+
+/**
+ * The runtime type of every binding.
+ *
+ * @category type IDs
+ * @since 0.1.0
+ */
+export const TypeId: TypeId = "~effect-side-effects/Binding"
+
+/**
+ * The type of `TypeId`.
+ *
+ * @category type IDs
+ * @since 0.1.0
+ */
+export type TypeId = "~effect-side-effects/Binding"
+
+/**
+ * What a side effect can be bound to: an event, several, or a pattern that selects among the events that a group has.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Selector = Event.Any | ReadonlyArray<Event.Any> | string | RegExp
+
+/**
+ * One binding.
+ *
+ * **Details**
+ *
+ * - `id`: given, or `event -> side effect`.
+ * - `from`: what was bound to, as it was written: a name, names separated by `, `, a pattern, or a regular expression.
+ * - `events`: the names of the events it stands for. A pattern stands for those that its group had where it was bound.
+ * - `priority`: of the side effects of one event, higher ones come first. Equal ones come in the order of their binding.
+ * - `group`: the name of the group it was bound in.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Binding {
+  readonly [TypeId]: TypeId
+  readonly id: string
+  readonly group: string
+  readonly from: string
+  readonly kind: "event" | "events" | "pattern" | "regexp"
+  readonly events: ReadonlySet<string>
+  /** The test on names of a pattern. */
+  readonly selects: ((name: string) => boolean) | undefined
+  readonly sideEffect: SideEffect.Any
+  readonly mapping: ((payload: any, event: any) => unknown) | undefined
+  readonly when: ((payload: any, event: any) => boolean) | undefined
+  readonly enqueue: Intent.Options | ((payload: any, event: any) => Intent.Options) | undefined
+  readonly priority: number
+}
+
+/**
+ * How a side effect is bound.
+ *
+ * **Details**
+ *
+ * - `id`: names the binding in the catalogue and in messages. Needed to bind a side effect to one event twice.
+ * - `priority`: of the side effects of one event, higher ones come first. Default 0.
+ * - `when`: the side effect follows only if it returns `true`.
+ * - `enqueue`: the options of `SideEffects.enqueue`, or a function that computes them, such as a delay.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options<in Payload = any, in Emitted = any> {
+  readonly id?: string | undefined
+  readonly priority?: number | undefined
+  readonly when?: ((payload: Payload, event: Emitted) => boolean) | undefined
+  readonly enqueue?:
+    | Omit<Intent.Options, "origin">
+    | ((payload: Payload, event: Emitted) => Omit<Intent.Options, "origin">)
+    | undefined
+}
+
+/**
+ * Whether a value is a binding.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isBinding = (u: unknown): u is Binding => Predicate.hasProperty(u, TypeId)
+
+/**
+ * Binds, given the events that the group has by now.
+ *
+ * @internal
+ */
+export const make = (
+  group: string,
+  known: ReadonlyMap<string, Event.Any>,
+  from: Selector,
+  sideEffect: SideEffect.Any,
+  mapping: Binding["mapping"],
+  options: Options,
+  site: Site
+): Binding => {
+  const text = written(from)
+  const selects = typeof from === "string" || from instanceof RegExp ? compilePattern(from) : undefined
+  return {
+    [TypeId]: TypeId,
+    id: options.id === undefined ? `${text} -> ${sideEffect._tag}` : checkText("Binding id", options.id),
+    group,
+    from: text,
+    kind: Event.isEvent(from)
+      ? "event"
+      : Array.isArray(from)
+      ? "events"
+      : from instanceof RegExp
+      ? "regexp"
+      : "pattern",
+    events: new Set(selects === undefined ? namedBy(from).map(({ _tag }) => _tag) : [...known.keys()].filter(selects)),
+    selects,
+    sideEffect,
+    mapping,
+    when: options.when,
+    enqueue: options.enqueue,
+    priority: options.priority ?? 0,
+    ...{ "~effect-side-effects/site": site }
+  }
+}
+
+/**
+ * The events that a selector names itself.
+ *
+ * @internal
+ */
+export const namedBy = (from: Selector): ReadonlyArray<Event.Any> =>
+  Event.isEvent(from) ? [from] : Array.isArray(from) ? from : []
+
+const written = (from: Selector): string =>
+  Event.isEvent(from) ? from._tag : Array.isArray(from) ? from.map(({ _tag }) => _tag).join(", ") : String(from)
+
+/**
+ * One wish that follows from an event.
+ *
+ * @internal
+ */
+export interface Wish {
+  readonly binding: Binding
+  readonly payload: unknown
+  readonly options: Intent.Options
+}
+
+/**
+ * What follows from an event, in order. A `when`, mapping or `enqueue` that throws is a defect that names event and
+ * binding.
+ *
+ * @internal
+ */
+export const follow = (bindings: ReadonlyArray<Binding>, emitted: Event.Emitted): ReadonlyArray<Wish> => {
+  const wishes: Array<Wish> = []
+  for (const binding of bindings) {
+    const { enqueue, mapping, when } = binding
+    let what = "when"
+    try {
+      if (when !== undefined && when(emitted.payload, emitted) !== true) continue
+      what = "mapping"
+      const payload = mapping === undefined ? undefined : mapping(emitted.payload, emitted)
+      what = "enqueue"
+      const told = typeof enqueue === "function" ? enqueue(emitted.payload, emitted) : enqueue
+      wishes.push({
+        binding,
+        payload,
+        options: told === undefined ? { origin: emitted } : { ...told, origin: emitted }
+      })
+    } catch (cause) {
+      const message = `Event "${emitted.name}": the ${what} of binding "${binding.id}" died with ` +
+        `${describe.error(cause)}. Nothing was enqueued for this event.`
+      throw new Error(message, { cause })
+    }
+  }
+  return wishes
+}
