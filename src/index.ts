@@ -1,5 +1,6 @@
 export * as Binding from "./Binding.ts"
 export * as Boundary from "./Boundary.ts"
+export * as Catalog from "./catalog/Catalog.ts"
 export * as Decision from "./Decision.ts"
 export * as Dispatcher from "./Dispatcher.ts"
 export * as Event from "./Event.ts"

@@ -1,0 +1,228 @@
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as JsonSchema from "effect/JsonSchema"
+import * as Predicate from "effect/Predicate"
+import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import type * as Binding from "../../Binding.ts"
+import type * as Event from "../../Event.ts"
+import { locate, type Site } from "../../internal/site.ts"
+import type * as SideEffect from "../../SideEffect.ts"
+import type * as SideEffectGroup from "../../SideEffectGroup.ts"
+import { EnqueuedBy, Owner, Tags } from "./annotations.ts"
+import type * as model from "./model.ts"
+
+type Definition = SideEffect.Any | Event.Any
+
+/** Definitions or bindings of all groups, and the groups they are in, in order. */
+interface Listed<A> {
+  readonly value: A
+  readonly groups: Array<SideEffectGroup.Any>
+}
+
+export const build = (
+  groups: ReadonlyArray<SideEffectGroup.Any>,
+  root: string | undefined
+): model.Catalog => {
+  const sideEffects = collect(groups, "side effects", (group) => group.sideEffects)
+  const events = collect(groups, "events", (group) => group.eventsByName)
+  const both = [...sideEffects.keys()].find((name) => events.has(name))
+  if (both !== undefined) throw new Error(`"${both}" names both a side effect and an event. Rename one of them.`)
+  const bindings = [
+    ...collect(groups, "bindings", (group) => new Map(group.bindings.map((binding) => [binding.id, binding])))
+      .values()
+  ].map(({ value }) => value)
+  const where = sourceOf(root)
+  const ids = (which: (binding: Binding.Binding) => boolean) => bindings.filter(which).map(({ id }) => id)
+  // Higher priorities first, as they are enqueued.
+  const inOrder = bindings.toSorted((a, b) => b.priority - a.priority)
+  const byEvent = groupBy(inOrder, ({ events }) => events)
+  const bySideEffect = groupBy(bindings, ({ sideEffect }) => [sideEffect._tag])
+  return {
+    groups: groups.map((group) => ({
+      name: group.name,
+      ...annotationsOf(group.annotations),
+      sideEffects: [...group.sideEffects.keys()],
+      events: [...group.eventsByName.keys()],
+      bindings: ids((binding) => group.bindings.includes(binding))
+    })),
+    events: [...events.values()].map((listed) => ({
+      ...entryOf(listed, where),
+      bindings: byEvent.get(listed.value._tag) ?? []
+    })),
+    sideEffects: [...sideEffects.values()].map((listed) => ({
+      ...entryOf(listed, where),
+      hasIdempotencyKey: listed.value.idempotencyKey !== undefined,
+      defaults: defaultsOf(listed.value.defaults),
+      bindings: bySideEffect.get(listed.value._tag) ?? [],
+      enqueuedBy: read(listed.value.annotations, EnqueuedBy) ?? []
+    })),
+    bindings: bindings.map((binding) => ({
+      id: binding.id,
+      group: binding.group,
+      from: binding.from,
+      kind: binding.kind,
+      events: [...binding.events],
+      sideEffect: binding.sideEffect._tag,
+      priority: binding.priority,
+      conditional: binding.when !== undefined,
+      source: where(binding)
+    }))
+  }
+}
+
+const collect = <A>(
+  groups: ReadonlyArray<SideEffectGroup.Any>,
+  what: string,
+  of: (group: SideEffectGroup.Any) => ReadonlyMap<string, A>
+): ReadonlyMap<string, Listed<A>> => {
+  const all = new Map<string, Listed<A>>()
+  for (const group of groups) {
+    for (const [name, value] of of(group)) {
+      const listed = all.get(name)
+      if (listed === undefined) all.set(name, { value, groups: [group] })
+      else if (listed.value === value) listed.groups.push(group)
+      else {
+        throw new Error(
+          `Groups "${listed.groups[0]!.name}" and "${group.name}" have different ${what} named "${name}". Import it from ` +
+            "one place, or rename one of them."
+        )
+      }
+    }
+  }
+  return all
+}
+
+const groupBy = (
+  bindings: ReadonlyArray<Binding.Binding>,
+  keys: (binding: Binding.Binding) => Iterable<string>
+): ReadonlyMap<string, ReadonlyArray<string>> => {
+  const ids = new Map<string, Array<string>>()
+  for (const binding of bindings) {
+    for (const key of keys(binding)) {
+      const all = ids.get(key)
+      if (all === undefined) ids.set(key, [binding.id])
+      else all.push(binding.id)
+    }
+  }
+  return ids
+}
+
+const entryOf = (
+  { groups, value }: Listed<Definition>,
+  where: (value: object) => model.Source | undefined
+): model.Entry => {
+  const annotations = annotationsOf(value.annotations)
+  const exportName = (value as { readonly name?: unknown }).name
+  return {
+    name: value._tag,
+    // A definition that nobody has extended has the name of the function behind it.
+    exportName: typeof exportName === "string" && exportName !== "" && exportName !== "Definition"
+      ? exportName
+      : undefined,
+    groups: groups.map(({ name }) => name),
+    summary: value.summary,
+    description: value.description,
+    payload: payloadOf(value.payloadSchema),
+    ...annotations,
+    owner: annotations.owner ?? groups.map((group) => annotationsOf(group.annotations).owner).find(Predicate.isNotUndefined),
+    source: where(value)
+  }
+}
+
+const annotationsOf = (
+  annotations: Context.Context<never>
+): Pick<model.GroupEntry, "annotations" | "owner" | "tags"> => {
+  const others: Record<string, unknown> = {}
+  for (const [key, value] of annotations.mapUnsafe) {
+    if (key === Owner.key || key === Tags.key || key === EnqueuedBy.key) continue
+    const json = jsonOf(value)
+    if (json !== undefined) others[key] = json
+  }
+  return {
+    owner: read(annotations, Owner),
+    tags: read(annotations, Tags) ?? [],
+    annotations: others
+  }
+}
+
+/** An annotation, that the type of a definition does not tell of. */
+const read = <I, A>(annotations: Context.Context<never>, key: Context.Key<I, A>): A | undefined =>
+  Context.getOrUndefined(annotations as Context.Context<I>, key)
+
+/** What is left of a value in JSON, or `undefined` where nothing is. */
+const jsonOf = (value: unknown): unknown => {
+  try {
+    const text = JSON.stringify(value)
+    return text === undefined ? undefined : JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+const sourceOf = (root: string | undefined) => {
+  const prefix = root === undefined ? undefined : `${root.replace(/[\\/]+$/, "")}/`
+  return (value: object): model.Source | undefined => {
+    const source = locate((value as { readonly "~effect-side-effects/site": Site })["~effect-side-effects/site"])
+    if (source === undefined || prefix === undefined || !source.file.startsWith(prefix)) return source
+    return { ...source, file: source.file.slice(prefix.length) }
+  }
+}
+
+const schemas = new WeakMap<Schema.Top, JsonSchema.JsonSchema | undefined>()
+
+const payloadOf = (schema: Schema.Top): JsonSchema.JsonSchema | undefined => {
+  if (schema.ast._tag === "Void") return undefined
+  if (!schemas.has(schema)) schemas.set(schema, jsonSchemaOf(schema))
+  return schemas.get(schema)
+}
+
+const jsonSchemaOf = (schema: Schema.Top): JsonSchema.JsonSchema => {
+  try {
+    const { definitions, schema: root } = Schema.toJsonSchemaDocument(Schema.toCodecJson(schema))
+    return Object.keys(definitions).length === 0 ? root : { ...root, $defs: definitions }
+  } catch {
+    // Nothing that a queue could store; the catalogue is no place to find out.
+    return { $comment: "has no JSON Schema" }
+  }
+}
+
+const defaultsOf = ({ priority, queue, retry, timeout }: SideEffect.Defaults): model.SideEffectEntry["defaults"] => ({
+  ...timeout === undefined ? {} : { timeout: Duration.format(Duration.fromInputUnsafe(timeout)) },
+  ...retry === undefined ? {} : { retry: describeRetry(retry) },
+  ...queue === undefined ? {} : { queue },
+  ...priority === undefined ? {} : { priority: String(priority) }
+})
+
+const middle = { nextIntUnsafe: () => 0, nextDoubleUnsafe: () => 0.5 }
+const shown = 5
+const most = 100
+
+/** A schedule says nothing of itself, so it is stepped through as far as a reader wants to know. */
+const describeRetry = (retry: SideEffect.Retry<unknown>): string => {
+  const schedule = Schedule.isSchedule(retry) ? retry : retry.schedule
+  const some = Schedule.isSchedule(retry) || retry.while === undefined ? "" : ", if the error allows it"
+  const preview = Effect.gen(function*() {
+    const step = yield* Schedule.toStep(schedule as Schedule.Schedule<unknown, unknown>)
+    const pauses: Array<Duration.Duration> = []
+    let now = 0
+    while (pauses.length < most) {
+      const next = yield* Effect.exit(step(now, undefined))
+      if (Exit.isFailure(next)) break
+      pauses.push(next.value[1])
+      now += Duration.toMillis(next.value[1])
+    }
+    return pauses
+  })
+  // Jitter is shown by its middle, so that a catalogue is the same every time.
+  const exit = Effect.runSyncExit(Effect.provideService(preview, Random.Random, middle))
+  if (Exit.isFailure(exit)) return `by a schedule${some}`
+  const pauses = exit.value.slice(0, shown).map((pause) => Duration.format(pause))
+  const times = exit.value.length
+  if (times === 0) return "never"
+  return (times === most ? "without end" : times === 1 ? "once" : `up to ${times} times`) +
+    `: after ${pauses.join(", ")}${times > shown ? " and so on" : ""}${some}`
+}
