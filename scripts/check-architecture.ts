@@ -19,9 +19,10 @@ interface Place {
 
 const places: ReadonlyArray<Place> = [
   { level: 0, modules: ["internal/"] },
-  { level: 1, modules: ["Intent", "Decision", "SideEffect", "Event", "SideEffectGroup", "Policy"] },
+  { level: 1, modules: ["Intent", "Decision", "SideEffect", "Event", "Binding", "SideEffectGroup", "Policy"] },
   { level: 2, modules: ["Boundary", "Dispatcher", "Recorder", "Place", "Performer"] },
   { level: 3, modules: ["SideEffects", "Layers"] },
+  { level: 4, modules: ["ModelEvents", "Bridge"] },
   { level: 4, modules: ["outbox/"] },
   { level: 5, modules: ["sql/"], packages: /^effect\/sql\/[A-Z]\w*$/ },
   { level: 5, modules: ["sqlite/"], packages: /^(effect\/sql\/[A-Z]\w*|node:sqlite)$/ },
@@ -36,7 +37,7 @@ const ruleNames = {
   1: "Relative imports end in \".ts\" and lead to a module of src.",
   2: "From effect comes `import * as X from \"effect/X\"` or `import type`, never a barrel.",
   3: "Nothing in src imports a barrel.",
-  4: "A barrel holds only `export * as X from \"./X.ts\"`.",
+  4: "A barrel holds only `export * as X from \"./X.ts\"`, or from \"./folder/X.ts\".",
   5: "Imports go downward: internal < definitions < Boundary, Dispatcher, Recorder < SideEffects < outbox < " +
     "sql, sqlite, http, observability < testing, cli, dashboard. Type-only imports count.",
   6: "No import cycles.",
@@ -118,7 +119,7 @@ const checkPackage = (source: Source, { inline, namespace, position, specifier, 
 const checkBarrel = (source: Source) => {
   for (const statement of source.statements) {
     const name = statement.type === "ExportAllDeclaration" ? statement["exported"]?.name : undefined
-    if (name !== undefined && statement["source"].value === `./${name}.ts`) continue
+    if (name !== undefined && /^\.\/(?:[a-z]+\/)?(\w+)\.ts$/.exec(statement["source"].value)?.[1] === name) continue
     report(4, source, statement.start, "is something else; move it into a module of its own")
   }
 }
@@ -188,7 +189,7 @@ const serviceKey = (source: Source, call: Node): Node | undefined => {
 const checkIdentifiers = (source: Source) => {
   walk(source.statements, (node) => {
     const text = node.type === "Literal" ? node["value"] : undefined
-    if (typeof text === "string" && /^~[^/]+\//.test(text) && !text.startsWith("~effect-side-effects/")) {
+    if (typeof text === "string" && /^~(?!effect\/)[^/]+\//.test(text) && !text.startsWith("~effect-side-effects/")) {
       report(12, source, node.start, `holds the TypeId "${text}"; write "~effect-side-effects/..."`)
     }
     const key = node.type === "CallExpression" ? serviceKey(source, node)?.["value"] : undefined

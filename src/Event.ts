@@ -13,7 +13,7 @@ import * as Predicate from "effect/Predicate"
 import type * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
 import { define, fieldsOf, type PayloadSchema, type ToPayloadSchema } from "./internal/definition.ts"
-import { here } from "./internal/site.ts"
+import { here, type Site } from "./internal/site.ts"
 
 /**
  * The runtime type of every definition of an event.
@@ -236,7 +236,18 @@ export const make = <
   readonly description: string
   readonly payload?: P | undefined
   readonly annotations?: Context.Context<never> | undefined
-}): Event<Name, ToPayloadSchema<P>> => define({ [TypeId]: TypeId }, fieldsOf("Event", name, here(make), options))
+}): Event<Name, ToPayloadSchema<P>> => makeAt(here(make), name, options)
+
+/**
+ * As `make`, for code that makes events on behalf of its caller: the event was written there.
+ *
+ * @internal
+ */
+export const makeAt = (
+  site: Site,
+  name: string,
+  options: { readonly description: string; readonly payload?: unknown }
+): any => define({ [TypeId]: TypeId }, fieldsOf("Event", name, site, options))
 
 /**
  * What became of an emitted event, as its boundary decides.

@@ -166,8 +166,18 @@ export type Selected<E extends Event.Any, From> = From extends string ? Event.Ma
  * @since 0.1.0
  */
 export type Known<E extends Event.Any, From> = From extends string
-  ? [Event.Matching<E, From>] extends [never] ? `No event that the group has here matches "${From}"` : unknown
+  ? [Event.Matching<E, From>] extends [never] ? NoEventOfTheGroupMatches<From> : unknown
   : unknown
+
+/**
+ * What the compiler shows where no event that the group has by then matches a pattern or a name.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export interface NoEventOfTheGroupMatches<Pattern extends string> {
+  readonly "~effect-side-effects/NoEventOfTheGroupMatches": Pattern
+}
 
 /**
  * The arguments of `on` after the side effect: the mapping, and options.
@@ -175,8 +185,8 @@ export type Known<E extends Event.Any, From> = From extends string
  * @category utility types
  * @since 0.1.0
  */
-export type OnArgs<E extends Event.Any, From, S extends SideEffect.Any> = void extends SideEffect.PayloadInput<S>
-  ? [mapping?: Mapping<E, From, S> | undefined, options?: Binding.Options<Payload<E, From>, Event.EmittedOf<E>>]
+export type OnArgs<E extends Event.Any, From, S extends SideEffect.Any> = [SideEffect.PayloadInput<S>] extends [void]
+  ? [mapping?: undefined, options?: Binding.Options<Payload<E, From>, Event.EmittedOf<E>>]
   : [mapping: Mapping<E, From, S>, options?: Binding.Options<Payload<E, From>, Event.EmittedOf<E>>]
 
 /**
@@ -324,13 +334,11 @@ const checkLate = ({ bindings, eventsByName, name }: Fields, events: ReadonlyArr
   }
 }
 
-const checkId = ({ bindings, name }: Fields, { id }: Binding.Binding): void => {
-  if (!bindings.some((other) => other.id === id)) return
-  throw new Error(
-    `Group "${name}" already has a binding with the id "${id}". Remove one of them; if the side effect is to be ` +
+const takenId = (group: string, id: string): Error =>
+  new Error(
+    `Group "${group}" already has a binding with the id "${id}". Remove one of them; if the side effect is to be ` +
       "performed twice, give the second one an id of its own."
   )
-}
 
 /** What only an `id` can tell from a slip. */
 const checkTwice = ({ bindings, name }: Fields, { events, id, selects, sideEffect }: Binding.Binding): void => {
@@ -374,21 +382,24 @@ const Proto = {
     const eventsByName = added(this.name, "event", this.eventsByName, this.sideEffects, named, true)
     const sideEffects = added(this.name, "side effect", this.sideEffects, eventsByName, [sideEffect], true)
     const binding = Binding.make(this.name, eventsByName, chosen, sideEffect, mapping, options, here(Proto.on))
-    checkId(this, binding)
+    if (this.bindings.some(({ id }) => id === binding.id)) throw takenId(this.name, binding.id)
     if (options.id === undefined) checkTwice(this, binding)
     return makeProto({ ...this, sideEffects, eventsByName, bindings: [...this.bindings, binding] })
   },
   merge(this: Fields, ...groups: ReadonlyArray<Any>) {
-    let { annotations, bindings, eventsByName, sideEffects } = this
+    let { annotations, eventsByName, sideEffects } = this
+    const bindings = new Map(this.bindings.map((binding) => [binding.id, binding]))
     for (const group of groups) {
       eventsByName = added(this.name, "event", eventsByName, sideEffects, group.eventsByName.values(), true)
       sideEffects = added(this.name, "side effect", sideEffects, eventsByName, group.sideEffects.values(), true)
-      const others = group.bindings.filter((binding) => !bindings.includes(binding))
-      for (const binding of others) checkId({ ...this, bindings }, binding)
-      bindings = [...bindings, ...others]
+      for (const binding of group.bindings) {
+        const taken = bindings.get(binding.id)
+        if (taken !== undefined && taken !== binding) throw takenId(this.name, binding.id)
+        bindings.set(binding.id, binding)
+      }
       annotations = Context.merge(annotations, group.annotations)
     }
-    return makeProto({ ...this, annotations, bindings, eventsByName, sideEffects })
+    return makeProto({ ...this, annotations, bindings: [...bindings.values()], eventsByName, sideEffects })
   },
   annotate(this: Fields, key: Context.Key<any, any>, value: any) {
     return makeProto({ ...this, annotations: Context.add(this.annotations, key, value) })
