@@ -16,10 +16,11 @@ import type { Effort } from "./lib/measure.ts"
 import { summary } from "./lib/report.ts"
 import { background } from "./sections/background.ts"
 import { emptyBoundary } from "./sections/boundary.ts"
+import { catalogue, emitting } from "./sections/events.ts"
 import { memory } from "./sections/memory.ts"
 import { size } from "./sections/size.ts"
 import { nesting, perIntent, policies } from "./sections/throughput.ts"
-import { oneGenerator, types } from "./sections/types.ts"
+import { eventTypes, oneGenerator, types } from "./sections/types.ts"
 
 const { positionals, values: { quick, strict } } = parseArgs({
   allowPositionals: true,
@@ -34,9 +35,12 @@ const sections: Readonly<Record<string, () => void | Promise<void>>> = {
   memory: () => memory(quick ? 1 : 5),
   policies: () => policies(effort),
   nested: () => nesting(effort),
+  events: () => emitting(effort),
+  catalogue: () => catalogue(quick ? 1 : 5),
   background: () => background(effort),
   size,
   types: () => types(quick ? 1 : 5),
+  "event-types": () => eventTypes(quick ? 1 : 5),
   generator: () => oneGenerator(quick ? 1 : 5)
 }
 

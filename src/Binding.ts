@@ -114,7 +114,7 @@ export const make = (
 ): Binding => {
   const text = written(from)
   const selects = typeof from === "string" || from instanceof RegExp ? compilePattern(from) : undefined
-  return {
+  const binding: Binding & { readonly "~effect-side-effects/site": Site } = {
     [TypeId]: TypeId,
     id: options.id === undefined ? `${text} -> ${sideEffect._tag}` : checkText("Binding id", options.id),
     group,
@@ -133,8 +133,9 @@ export const make = (
     when: options.when,
     enqueue: options.enqueue,
     priority: options.priority ?? 0,
-    ...{ "~effect-side-effects/site": site }
+    "~effect-side-effects/site": site
   }
+  return binding
 }
 
 /**
@@ -147,6 +148,33 @@ export const namedBy = (from: Selector): ReadonlyArray<Event.Any> =>
 
 const written = (from: Selector): string =>
   Event.isEvent(from) ? from._tag : Array.isArray(from) ? from.map(({ _tag }) => _tag).join(", ") : String(from)
+
+const sorted = new WeakMap<ReadonlyArray<Binding>, (event: string) => ReadonlyArray<Binding>>()
+const none: ReadonlyArray<Binding> = []
+
+/**
+ * The bindings of an event among those of a group, in the order in which their side effects are enqueued. Sorted out
+ * once for a group.
+ *
+ * @internal
+ */
+export const byEvent = (bindings: ReadonlyArray<Binding>): (event: string) => ReadonlyArray<Binding> => {
+  let find = sorted.get(bindings)
+  if (find === undefined) {
+    const all = new Map<string, Array<Binding>>()
+    for (const binding of bindings) {
+      for (const event of binding.events) {
+        const those = all.get(event)
+        if (those === undefined) all.set(event, [binding])
+        else those.push(binding)
+      }
+    }
+    for (const those of all.values()) those.sort((a, b) => b.priority - a.priority)
+    find = (event) => all.get(event) ?? none
+    sorted.set(bindings, find)
+  }
+  return find
+}
 
 /**
  * One wish that follows from an event.

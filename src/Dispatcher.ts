@@ -17,6 +17,7 @@ import * as Semaphore from "effect/Semaphore"
 import * as Tracer from "effect/Tracer"
 import * as Decision from "./Decision.ts"
 import * as Intent from "./Intent.ts"
+import { checkNumber } from "./internal/check.ts"
 import * as describe from "./internal/describe.ts"
 import type { IntentInternal } from "./internal/intent.ts"
 import { compilePattern } from "./internal/pattern.ts"
@@ -525,10 +526,4 @@ const forgotten = (port: Port, { name }: Dispatcher<boolean, any, any>, intent: 
   if ((intent as unknown as IntentInternal).detached) return
   const error = new Error(`Dispatcher ${name} ended without performing side effect "${intent.name}".`)
   port.settle({ _tag: "Failed", intent, by: `dispatcher ${name}`, attempts: 0, cause: Cause.die(error) })
-}
-
-const checkNumber = (what: string, option: string, n: number | "unbounded" | undefined): void => {
-  if (n !== undefined && n !== "unbounded" && (!Number.isInteger(n) || n < 1)) {
-    throw new Error(`${what} was given ${option}: ${n}. It takes a whole number, 1 or more.`)
-  }
 }

@@ -15,6 +15,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import type * as Scope from "effect/Scope"
+import * as Binding from "./Binding.ts"
 import { InvalidPayload, type Root } from "./Boundary.ts"
 import * as Decision from "./Decision.ts"
 import * as Dispatcher from "./Dispatcher.ts"
@@ -29,7 +30,7 @@ import { Place, SideEffects } from "./Place.ts"
 import * as Policy from "./Policy.ts"
 import * as Recorder from "./Recorder.ts"
 import type * as SideEffect from "./SideEffect.ts"
-import * as SideEffectGroup from "./SideEffectGroup.ts"
+import type * as SideEffectGroup from "./SideEffectGroup.ts"
 
 const formatIssue = /*#__PURE__*/ SchemaIssue.makeFormatterDefault()
 
@@ -186,7 +187,7 @@ const knownTo = (
       if (group.eventsByName.get(event._tag) !== event) throw stranger(group, event)
       return validate(event, payload)
     },
-    bindings: SideEffectGroup.bindingsOf(group)
+    bindings: Binding.byEvent(group.bindings)
   }
 }
 
@@ -414,7 +415,7 @@ const counting = (
           }
         },
         policy,
-        bindings: group && SideEffectGroup.bindingsOf(group),
+        bindings: group && Binding.byEvent(group.bindings),
         roundTrip: false
       })
       return Place.outside({

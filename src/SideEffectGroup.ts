@@ -443,28 +443,3 @@ const makeProto = (fields: Fields): any =>
     annotations: fields.annotations,
     "~effect-side-effects/site": fields["~effect-side-effects/site"]
   })
-
-const followers = new WeakMap<Any, (event: string) => ReadonlyArray<Binding.Binding>>()
-
-/**
- * The bindings of an event, in the order in which their side effects are enqueued. Sorted out once for a group.
- *
- * @internal
- */
-export const bindingsOf = (group: Any): (event: string) => ReadonlyArray<Binding.Binding> => {
-  let find = followers.get(group)
-  if (find === undefined) {
-    const byEvent = new Map<string, Array<Binding.Binding>>()
-    for (const binding of group.bindings) {
-      for (const event of binding.events) {
-        const all = byEvent.get(event)
-        if (all === undefined) byEvent.set(event, [binding])
-        else all.push(binding)
-      }
-    }
-    for (const all of byEvent.values()) all.sort((a, b) => b.priority - a.priority)
-    find = (event) => byEvent.get(event) ?? []
-    followers.set(group, find)
-  }
-  return find
-}

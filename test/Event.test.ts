@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
+  Binding,
   type Boundary,
   Decision,
   Event,
@@ -159,8 +160,8 @@ describe("group.on", () => {
     const orders = SideEffectGroup.make("orders").events(Placed)
       .on("shop:**", Audit, ({ id }, { name }) => ({ event: name, id }))
     const all = SideEffectGroup.make("all").merge(orders, SideEffectGroup.make("shipping").events(Shipped))
-    assert.deepStrictEqual(SideEffectGroup.bindingsOf(all)("shop:order:shipped"), [])
-    assert.strictEqual(SideEffectGroup.bindingsOf(all)("shop:order:placed").length, 1)
+    assert.deepStrictEqual(Binding.byEvent(all.bindings)("shop:order:shipped"), [])
+    assert.strictEqual(Binding.byEvent(all.bindings)("shop:order:placed").length, 1)
   })
 
   it("merges the same binding once, and refuses another one with its id", () => {
@@ -255,10 +256,10 @@ describe("emit", () => {
   })
 
   it("sorts the bindings of a group out once, not for every emit", () => {
-    const find = SideEffectGroup.bindingsOf(Shop)
+    const find = Binding.byEvent(Shop.bindings)
     assert.strictEqual(find("shop:order:placed").length, 3)
     assert.strictEqual(find("shop:order:placed"), find("shop:order:placed"))
-    assert.strictEqual(SideEffectGroup.bindingsOf(Shop), find)
+    assert.strictEqual(Binding.byEvent(Shop.bindings), find)
   })
 
   it.effect("a payload that does not fit dies at the call site", () =>

@@ -175,6 +175,78 @@ export const types = (rounds: number): void => {
   ])
 }
 
+// --- events
+
+/** Modules of 10 events, 10 side effects and 30 bindings, every third one by a pattern; a function emits each event. */
+const withEvents = (n: number): string => {
+  const modules = numbers(n / 10)
+  const event = (i: number) => `"module${Math.floor(i / 10)}:event${i}:happened"`
+  return [
+    `import { Context, Effect, Layer, Schema } from "effect"
+import { Event, SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
+export const imported = [Context.empty, Layer.empty, Schema.Void, SideEffect.make, Event.make, SideEffects.open]`,
+    ...numbers(n).map(definition),
+    ...numbers(n).map((i) =>
+      `export class H${i} extends Event.make(${event(i)}, {
+  description: "Happened ${i}.",
+  payload: { orderId: Schema.String, to: Schema.String, count${i}: Schema.Number }
+}) {}
+export const f${i} = (orderId: string) => SideEffects.emit(H${i}, { orderId, to: "ada@example.com", count${i}: ${i} })`
+    ),
+    ...modules.map((m) => {
+      const own = numbers(10).map((i) => 10 * m + i)
+      return `export const Group${m} = SideEffectGroup.make("module${m}").events(${own.map((i) => `H${i}`).join(", ")})
+${
+        own.flatMap((i) => {
+          const mapping = (amount: string) => `({ orderId, to }) => ({ orderId, to, amount${i}: ${amount} })`
+          const next = 10 * m + (i + 1) % 10
+          return [
+            `  .on(H${i}, E${i}, ({ count${i}, orderId, to }) => ({ orderId, to, amount${i}: count${i} }))`,
+            `  .on(H${next}, E${i}, ${mapping(String(i))})`,
+            `  .on("module${m}:*:happened", E${i}, ${mapping("0")}, { id: "all-${i}" })`
+          ]
+        }).join("\n")
+      }`
+    }),
+    `export const Group = SideEffectGroup.make("all").merge(${modules.map((m) => `Group${m}`).join(", ")})`,
+    `export const Handlers = Group.toLayer({ ${numbers(n).map(handler).join(",\n")} })`,
+    `export const Live = SideEffects.LiveLayer(Group).pipe(Layer.provide(Handlers))`,
+    ...modules.map((m) => calling(`module${m}`, callsOf(10 * m, 10 * m + 10))),
+    calling("all", modules.map((m) => `module${m}`)),
+    `export const run: Effect.Effect<void> = Effect.suspend(() => SideEffects.boundary(all).pipe(Effect.provide(Live)))`
+  ].join("\n")
+}
+
+export const eventTypes = (rounds: number): void => {
+  heading(
+    "Type checking events and bindings",
+    "Programs with n events, n side effects and 3n bindings in modules of ten events, every third binding by a pattern " +
+      "that selects the events of its module; the modules' groups merged, handlers, a live layer, and a function that " +
+      "emits each event."
+  )
+  const [none, half, whole] = costs([imports, ...sizes.map(withEvents)], rounds) as [Cost, Cost, Cost]
+  const growth = (key: keyof Cost): number => (whole[key] - none[key]) / (half[key] - none[key])
+  const row = (name: string, { instantiations, memory, time, types }: Cost) => [
+    name,
+    seconds(time),
+    number(types),
+    number(instantiations),
+    `${number(memory)} MB`
+  ]
+  table(["events", "check", "types", "instantiations", "memory"], [
+    row("none", none),
+    row("250", half),
+    row("500", whole),
+    ["growth", ...keys.map((key) => times(growth(key)))],
+    [
+      "",
+      "",
+      bar("types from 250 to 500 events", growth("types"), 2.2),
+      bar("instantiations from 250 to 500 events", growth("instantiations"), 2.2)
+    ]
+  ])
+}
+
 export const oneGenerator = (rounds: number): void => {
   heading(
     "Type checking one generator that calls them all",

@@ -21,19 +21,18 @@
 import type * as SideEffectGroup from "../SideEffectGroup.ts"
 import { build } from "./internal/build.ts"
 import * as checks from "./internal/check.ts"
+import * as diffs from "./internal/diff.ts"
+import * as explanations from "./internal/explain.ts"
+import * as filters from "./internal/filter.ts"
+import * as pages from "./internal/html.ts"
+import * as markdowns from "./internal/markdown.ts"
+import * as mermaids from "./internal/mermaid.ts"
 import type * as model from "./internal/model.ts"
+import * as texts from "./internal/text.ts"
 
 export { EnqueuedBy, Owner, Tags } from "./internal/annotations.ts"
 export type { Finding } from "./internal/check.ts"
-export type {
-  BindingEntry,
-  Catalog,
-  Entry,
-  EventEntry,
-  GroupEntry,
-  SideEffectEntry,
-  Source
-} from "./internal/model.ts"
+export type { BindingEntry, Catalog, Entry, EventEntry, GroupEntry, SideEffectEntry, Source } from "./internal/model.ts"
 
 /**
  * The catalogue of one or several groups. Builds no layer and runs nothing but the retry schedules of the definitions'
@@ -61,3 +60,128 @@ export const make = (
  * @since 0.1.0
  */
 export const check = (catalog: model.Catalog): ReadonlyArray<checks.Finding> => checks.check(catalog)
+
+/**
+ * A part of a catalogue, as a catalogue of its own: the events and side effects of a name, what follows from those events,
+ * and what leads to those side effects.
+ *
+ * **Details**
+ *
+ * - `label`: the exact name. `contains`: a part of the name. Both given: both have to hold; none given: all of it.
+ * - `sorted`: everything by name. What follows from an event keeps its order, as it means something.
+ *
+ * @category filtering
+ * @since 0.1.0
+ */
+export const filter = (
+  catalog: model.Catalog,
+  options: {
+    readonly label?: string | undefined
+    readonly contains?: string | undefined
+    readonly sorted?: boolean | undefined
+  }
+): model.Catalog => filters.filter(catalog, options)
+
+/**
+ * The catalogue for people: each event and what follows from it, in order, then what code enqueues itself, and what
+ * nothing can trigger. Ends with a newline.
+ *
+ * **Details**
+ *
+ * - `verbose`: everything that is known, events and side effects apart.
+ * - `raw`: for scripts, one line `event<TAB>side effect<TAB>id of the binding` for each side effect that follows from an
+ *   event, and no headings.
+ * - `within`: the whole catalogue, where this one is a part made by `filter`: side effects keep their numbers.
+ * - `width`: columns, 80 by default. Lines are broken between words. `colors`: for a terminal; default `false`.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const toText = (
+  catalog: model.Catalog,
+  options?: {
+    readonly verbose?: boolean | undefined
+    readonly raw?: boolean | undefined
+    readonly within?: model.Catalog | undefined
+    readonly width?: number | undefined
+    readonly colors?: boolean | undefined
+  }
+): string => texts.text(catalog, options)
+
+/**
+ * The catalogue itself as JSON, indented by two spaces. Ends with a newline.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const toJson = (catalog: model.Catalog): string => `${JSON.stringify(catalog, null, 2)}\n`
+
+/**
+ * The catalogue as Markdown, as GitHub shows it: an overview, a picture, and a section for each event and side effect.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const toMarkdown = (catalog: model.Catalog): string => markdowns.markdown(catalog)
+
+/**
+ * The picture of a catalogue in the language of Mermaid.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const toMermaid = (catalog: model.Catalog): string => mermaids.mermaid(catalog)
+
+/**
+ * The catalogue as one HTML page that needs nothing else: a picture, a search, and the details of each entry. `title` is
+ * its heading.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const toHtml = (catalog: model.Catalog, options?: { readonly title?: string | undefined }): string =>
+  pages.html(catalog, options)
+
+/**
+ * What happens when an event is emitted, or what leads to a side effect, and what would keep it from happening. Ends with a
+ * newline.
+ *
+ * **Details**
+ *
+ * `query` is the name of an event or a side effect, the name of its class, or a pattern: `*` is one segment, `**` any
+ * number. `environment` has the values of `SIDE_EFFECTS_MODE` and `SIDE_EFFECTS_BLOCK`, `undefined` where they are not set.
+ *
+ * Throws when nothing has the name; the message has the nearest ones.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const explain = (
+  catalog: model.Catalog,
+  query: string,
+  options?: {
+    readonly environment?: { readonly mode?: string | undefined; readonly block?: string | undefined } | undefined
+    readonly width?: number | undefined
+    readonly colors?: boolean | undefined
+  }
+): string => explanations.explain(catalog, query, options)
+
+/**
+ * The catalogue as a text to commit, so that a review shows what becomes of it: JSON, sorted by name, without the places
+ * and names of classes in the code. The same definitions give the same text. Ends with a newline.
+ *
+ * @category locking
+ * @since 0.1.0
+ */
+export const lock = (catalog: model.Catalog): string => diffs.lock(catalog)
+
+/**
+ * What has changed since `lock`, in lines of 80 columns to print: `+` was added, `-` was removed, `~` was changed, with its
+ * old and new values below. Empty when nothing has. The order of what follows from an event counts.
+ *
+ * Throws when `locked` is no text that `lock` has made.
+ *
+ * @category locking
+ * @since 0.1.0
+ */
+export const diff = (locked: string, current: model.Catalog): ReadonlyArray<string> => diffs.diff(locked, current)

@@ -12,6 +12,7 @@ import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
+import * as Binding from "../Binding.ts"
 import * as Decision from "../Decision.ts"
 import { DispatchError } from "../Dispatcher.ts"
 import type * as Event from "../Event.ts"
@@ -24,7 +25,7 @@ import * as Performer from "../Performer.ts"
 import { Place, SideEffects } from "../Place.ts"
 import { make as makeRecorder, Recorder } from "../Recorder.ts"
 import type * as SideEffect from "../SideEffect.ts"
-import * as SideEffectGroup from "../SideEffectGroup.ts"
+import type * as SideEffectGroup from "../SideEffectGroup.ts"
 import * as explain from "./internal/explain.ts"
 
 export { Recorder } from "../Recorder.ts"
@@ -307,7 +308,7 @@ export const capture = <A, E, R>(
 ): Effect.Effect<Captured<A, E>, never, Exclude<R, SideEffects<any> | Recorder>> =>
   Effect.suspend(() => {
     const { observer, recorder } = makeRecorder()
-    const bindings = options?.group && SideEffectGroup.bindingsOf(options.group)
+    const bindings = options?.group && Binding.byEvent(options.group.bindings)
     const place = Place.outside(recordingRoot({ by: "capture", observer, bindings, roundTrip: true }))
     const context = Context.make(SideEffects, place).pipe(Context.add(Recorder, recorder))
     return Effect.flatMap(

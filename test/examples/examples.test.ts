@@ -8,8 +8,11 @@ import { stripVTControlCharacters } from "node:util"
 import { beforeAll } from "vitest"
 import * as backgroundDispatch from "../../examples/background-dispatch.ts"
 import { generate } from "../../examples/data/generate.ts"
+import * as eventEmitter from "../../examples/event-emitter.ts"
+import * as eventsAndBindings from "../../examples/events-and-bindings.ts"
 import * as killSwitch from "../../examples/kill-switch.ts"
 import * as nestedBoundaries from "../../examples/nested-boundaries.ts"
+import * as observingARepository from "../../examples/observing-a-repository.ts"
 import * as policies from "../../examples/policies.ts"
 import * as quickStart from "../../examples/quick-start.ts"
 import * as testing from "../../examples/testing.ts"
@@ -75,6 +78,92 @@ The outer boundary fails, but lets a warning through:
   "declined" ended: discarded
     shop:mail:send-receipt: discarded: boundary "declined" failed with CardDeclined
   the card was declined
+`
+      )
+    }))
+
+  it.effect("events-and-bindings.ts shows what follows from what", () =>
+    Effect.gen(function*() {
+      const output = yield* printed(eventsAndBindings.program)
+      assert.deepStrictEqual(widerThan(columns, output), [])
+      assert.strictEqual(
+        output,
+        `Ada closes her account, with money on it:
+  refund 12 to ada
+  mail "goodbye" to ada@example.org
+  CRM: ada: accounts:account:closed
+Grace closes hers, without:
+  mail "goodbye" to grace@example.org
+  CRM: grace: accounts:account:closed
+Linus mistypes his new address, so nothing has happened:
+A policy can keep in what follows from one event, and only that:
+What would follow, without doing it:
+  accounts:account:closed
+    accounts:bank:refund
+    accounts:mail:send
+    crm:contact:update
+`
+      )
+    }))
+
+  it.effect("observing-a-repository.ts lets follow from a write what the group says", () =>
+    Effect.gen(function*() {
+      const output = yield* printed(observingARepository.program)
+      assert.deepStrictEqual(widerThan(columns, output), [])
+      assert.strictEqual(
+        output,
+        `sign up
+  row 1 inserted
+  -> welcome mailed to Ada at ada@example.org
+  -> search index: 1 is Ada
+sign up with an address that is taken
+  refused
+rename
+  row 1 updated
+  -> search index: 1 is Ada Lovelace
+close the account
+  row 1 deleted
+  -> search index: 1 is gone
+test: a new user is welcomed once
+  row 1 inserted
+  emitted user:created with id 1
+  enqueued mail:send-welcome, because of that: true
+test: a taken address leaves no trace
+  ok
+test: a repository that is not observed emits nothing
+  row 1 inserted
+  ok
+`
+      )
+    }))
+
+  it.effect("event-emitter.ts moves off an emitter in two steps", () =>
+    Effect.gen(function*() {
+      const output = yield* printed(eventEmitter.program)
+      assert.strictEqual(
+        output,
+        `before: listeners send mails
+  -> mail to ada@example.org
+  -> warehouse packs order 1
+  ! mail server refuses "no address"
+  -> mail to grace@example.org
+  -> warehouse packs order 3
+  ! order 3 is out of stock
+bridged: each event is a unit of work
+  ! order 3 is out of stock
+  -> warehouse packs order 1
+  -> mail to ada@example.org
+  log: Bridge "orders" failed on a message, which is not tried again
+  -> warehouse packs order 3
+  -> mail to grace@example.org
+bridged, in a migration: the same code, nothing leaves
+  ! order 3 is out of stock
+  log: DropLayer dropped 0 side effects, and whatever follows from 3 events: shop:order:placed ×3
+replaced: each order is a unit of work
+  -> warehouse packs order 1
+  -> mail to ada@example.org
+  ! order 2 has no valid address
+  ! order 3 is out of stock
 `
       )
     }))

@@ -87,7 +87,9 @@ const collect = <A>(
       else if (listed.value === value) listed.groups.push(group)
       else {
         throw new Error(
-          `Groups "${listed.groups[0]!.name}" and "${group.name}" have different ${what} named "${name}". Import it from ` +
+          `Groups "${
+            listed.groups[0]!.name
+          }" and "${group.name}" have different ${what} named "${name}". Import it from ` +
             "one place, or rename one of them."
         )
       }
@@ -128,7 +130,8 @@ const entryOf = (
     description: value.description,
     payload: payloadOf(value.payloadSchema),
     ...annotations,
-    owner: annotations.owner ?? groups.map((group) => annotationsOf(group.annotations).owner).find(Predicate.isNotUndefined),
+    owner: annotations.owner ??
+      groups.map((group) => annotationsOf(group.annotations).owner).find(Predicate.isNotUndefined),
     source: where(value)
   }
 }

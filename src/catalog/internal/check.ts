@@ -36,7 +36,8 @@ export const check = (catalog: model.Catalog): ReadonlyArray<Finding> => [
   ): Finding => ({
     kind: "untriggered-side-effect",
     subject: name,
-    message: `Side effect "${name}" can be triggered by nothing: no event is bound to it. Bind one with on(...); if code ` +
+    message:
+      `Side effect "${name}" can be triggered by nothing: no event is bound to it. Bind one with on(...); if code ` +
       "enqueues it itself, say where with the annotation Catalog.EnqueuedBy; otherwise remove it.",
     source
   })),

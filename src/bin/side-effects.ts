@@ -1,0 +1,60 @@
+#!/usr/bin/env node
+/**
+ * The bin `side-effects`: the command of `effect-side-effects/cli` for the groups that a module of the project exports.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import * as Runtime from "effect/Runtime"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Catalog from "../cli/Catalog.ts"
+import { load } from "./internal/load.ts"
+import { exit, sayAndExit } from "./internal/node.ts"
+import * as Sentence from "./internal/sentence.ts"
+
+const shared = {
+  module: Flag.File("module").pipe(
+    Flag.withMetavar("path"),
+    Flag.withDescription("Exports the groups; may come several times"),
+    Flag.atLeast(0)
+  )
+}
+
+/** The flags before and after a subcommand, by the name of the command. */
+const flags = Command.make("side-effects").pipe(Command.withSharedFlags(shared))
+
+const command = Catalog.commandFrom(Effect.flatMap(flags, ({ module }) => load(module))).pipe(
+  Command.withSharedFlags(shared)
+)
+
+const version = Effect.gen(function*() {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const file = yield* path.fromFileUrl(new URL("../../package.json", import.meta.url))
+  return String(JSON.parse(yield* fs.readFileString(file)).version)
+})
+
+const program = Effect.orDie(version).pipe(
+  Effect.flatMap((version) => Command.run(command, { version })),
+  Effect.catchTag("ShowHelp", (error) =>
+    error.errors.length === 0 ? Effect.void : new Sentence.WrongUsage()),
+  Effect.provide(Sentence.layer)
+)
+
+const platform = await Effect.runPromiseExit(Effect.tryPromise({
+  try: () => Promise.all([import("@effect/platform-node/NodeRuntime"), import("@effect/platform-node/NodeServices")]),
+  catch: (error) => error as Error & { readonly code?: unknown }
+}))
+
+if (Exit.isSuccess(platform)) {
+  const [NodeRuntime, NodeServices] = platform.value
+  NodeRuntime.runMain(Effect.provide(program, NodeServices.layer), {
+    teardown: (result) => Runtime.defaultTeardown(result, exit)
+  })
+} else {
+  sayAndExit("side-effects needs the package @effect/platform-node: npm install --save-dev @effect/platform-node")
+}

@@ -1,0 +1,54 @@
+import type { BindingEntry, Catalog, Entry, EventEntry, SideEffectEntry, Source } from "./model.ts"
+
+/** One arrow of the picture: `order` counts the side effects of the event from 1. */
+export interface Arrow {
+  readonly event: EventEntry
+  readonly binding: BindingEntry
+  readonly sideEffect: SideEffectEntry
+  readonly order: number
+}
+
+const named = <A extends Entry>(entries: ReadonlyArray<A>): ReadonlyMap<string, A> =>
+  new Map(entries.map((entry) => [entry.name, entry]))
+
+/** All arrows, by event, in the order in which the side effects are enqueued. */
+export const arrows = (catalog: Catalog): ReadonlyArray<Arrow> => {
+  const bindings = new Map(catalog.bindings.map((binding) => [binding.id, binding]))
+  const sideEffects = named(catalog.sideEffects)
+  return catalog.events.flatMap((event) =>
+    event.bindings.flatMap((id) => {
+      const binding = bindings.get(id)
+      const sideEffect = binding && sideEffects.get(binding.sideEffect)
+      return sideEffect === undefined ? [] : [{ event, binding: binding!, sideEffect }]
+    }).map((arrow, index) => ({ ...arrow, order: index + 1 }))
+  )
+}
+
+/** What is in one place by its key, in order. */
+export const collect = <A, B>(self: Iterable<A>, key: (a: A) => B): ReadonlyMap<B, ReadonlyArray<A>> => {
+  const out = new Map<B, Array<A>>()
+  for (const a of self) {
+    const k = key(a)
+    const at = out.get(k)
+    if (at === undefined) out.set(k, [a])
+    else at.push(a)
+  }
+  return out
+}
+
+/** `src/Orders.ts:12` */
+export const position = (source: Source): string => `${source.file}:${source.line}`
+
+/** The description without its summary. */
+export const rest = (entry: Entry): string =>
+  (entry.description.startsWith(entry.summary) ? entry.description.slice(entry.summary.length) : entry.description)
+    .trim()
+
+/** `1 event`, `2 events` */
+export const plural = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? "" : "s"}`
+
+/** Pretty-printed, whatever it is. */
+export const json = (u: unknown): string => JSON.stringify(u, null, 2) ?? "undefined"
+
+/** An annotation in one line. */
+export const inline = (u: unknown): string => typeof u === "string" ? u : JSON.stringify(u) ?? "undefined"

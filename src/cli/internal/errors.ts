@@ -1,0 +1,41 @@
+import * as CliError from "effect/cli/CliError"
+import * as Runtime from "effect/Runtime"
+import * as Schema from "effect/Schema"
+
+/**
+ * The command could not be carried out: its flags contradict each other, nothing has the name, a file cannot be read or
+ * written. `message` is one sentence that says so, and what to do. The exit code is 2.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class CommandError
+  extends Schema.TaggedError<CommandError>("effect-side-effects/cli/CommandError")("CommandError", {
+    message: Schema.String
+  })
+{
+  override readonly [Runtime.errorExitCode] = 2
+
+  /** Has effect/cli print it, so that nobody else has to. */
+  override get [CliError.userMessage](): string {
+    return this.message
+  }
+}
+
+/**
+ * `check` did its work, and there is something to mend. It has been printed. The exit code is `count`: one for each finding
+ * under `--strict`, and one for a catalogue that is not what is locked; 255 at most, as an exit code is a byte.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class CheckFailed extends Schema.TaggedError<CheckFailed>("effect-side-effects/cli/CheckFailed")("CheckFailed", {
+  count: Schema.Int
+}) {
+  override readonly [Runtime.errorExitCode] = Math.min(this.count, 255)
+  override readonly [Runtime.errorReported] = false
+
+  override get message(): string {
+    return `check found ${this.count} to mend`
+  }
+}
