@@ -71,7 +71,7 @@ export interface SideEffectGroup<out S extends SideEffect.Any, out E extends Eve
   on<const From extends Binding.Selector, Added extends SideEffect.Any>(
     from: From & Known<E, From>,
     sideEffect: Added,
-    ...args: OnArgs<Selected<E, From>, From, Added>
+    ...args: OnArgs<Selected<E, From>, Added>
   ): SideEffectGroup<S | Added, E | Named<From>>
 
   /**
@@ -185,9 +185,9 @@ export interface NoEventOfTheGroupMatches<Pattern extends string> {
  * @category utility types
  * @since 0.1.0
  */
-export type OnArgs<E extends Event.Any, From, S extends SideEffect.Any> = [SideEffect.PayloadInput<S>] extends [void]
-  ? [mapping?: undefined, options?: Binding.Options<Payload<E, From>, Event.EmittedOf<E>>]
-  : [mapping: Mapping<E, From, S>, options?: Binding.Options<Payload<E, From>, Event.EmittedOf<E>>]
+export type OnArgs<E extends Event.Any, S extends SideEffect.Any> = [SideEffect.PayloadInput<S>] extends [void]
+  ? [mapping?: undefined, options?: Binding.Options<Event.Payload<E>, Event.EmittedOf<E>>]
+  : [mapping: Mapping<E, S>, options?: Binding.Options<Event.Payload<E>, Event.EmittedOf<E>>]
 
 /**
  * Makes the payload of a side effect of an event and its payload.
@@ -195,12 +195,10 @@ export type OnArgs<E extends Event.Any, From, S extends SideEffect.Any> = [SideE
  * @category utility types
  * @since 0.1.0
  */
-export type Mapping<E extends Event.Any, From, S extends SideEffect.Any> = (
-  payload: Payload<E, From>,
+export type Mapping<E extends Event.Any, S extends SideEffect.Any> = (
+  payload: Event.Payload<E>,
   event: Event.EmittedOf<E>
 ) => SideEffect.PayloadInput<S>
-
-type Payload<E extends Event.Any, From> = From extends RegExp ? unknown : Event.Payload<E>
 
 /**
  * The handlers that perform a group, by name.
