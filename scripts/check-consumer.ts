@@ -23,7 +23,7 @@ const env = {
 
 const attempt = (command: string, args: ReadonlyArray<string>, cwd = project) => {
   const { error, status, stderr, stdout } = spawnSync(command, args, { cwd, encoding: "utf8", env })
-  return { ok: status === 0, stdout, output: error?.message ?? `${stdout}${stderr}` }
+  return { ok: status === 0, status, stdout, output: error?.message ?? `${stdout}${stderr}` }
 }
 
 const run = (command: string, args: ReadonlyArray<string>, cwd = project): string => {
@@ -125,11 +125,33 @@ const mistakes = [
       SideEffects.LiveLayer(SideEffectGroup.make("empty"))
     ))`,
     explained: /orders:notify-warehouse/
+  },
+  {
+    what: "an event that the group of the live layer lacks",
+    code: `Effect.runFork(Effect.provide(
+      SideEffects.emit(OrderPlaced, { id: "42" }),
+      SideEffects.LiveLayer(SideEffectGroup.make("empty"))
+    ))`,
+    explained: /orders:placed/
+  },
+  {
+    what: "a binding to an event that the group does not have",
+    code: `SideEffectGroup.make("orders").events(OrderPlaced).on("orders:plcaed", NotifyWarehouse, () => ({ orderId: "1" }))`,
+    explained: /NoEventOfTheGroupMatches<"orders:plcaed">/
+  },
+  {
+    what: "a mapping that does not make the payload of its side effect",
+    code: `SideEffectGroup.make("orders").on(OrderPlaced, NotifyWarehouse, ({ id }) => ({ id }))`,
+    explained: /Property 'orderId' is missing/
   }
 ]
 const definitions = `
-import { SideEffect, SideEffectGroup, SideEffects } from "${name}"
+import { Event, SideEffect, SideEffectGroup, SideEffects } from "${name}"
 import { Effect, Schema } from "effect"
+export class OrderPlaced extends Event.make("orders:placed", {
+  description: "A customer placed an order.",
+  payload: { id: Schema.String }
+}) {}
 export class NotifyWarehouse extends SideEffect.make("orders:notify-warehouse", {
   description: "Tell the warehouse to pack the order.",
   payload: { orderId: Schema.String }
@@ -145,6 +167,19 @@ for (const { code, explained, what } of mistakes) {
   if (ok) fail(`A program with ${what} compiles:\n${code}`)
   if (!explained.test(output)) fail(`The error for ${what} does not say ${explained.source}:\n${output}`)
 }
+
+// --- the command, which needs one package more and a newer node
+
+const node = join(root, "node_modules", ".bin", "node")
+const list = [join(project, "node_modules", ".bin", "side-effects"), "list", "--raw", "--module", join("out", "main.js")]
+const withoutPlatform = attempt(node, list)
+if (withoutPlatform.status !== 2 || !/npm install .*@effect\/platform-node/.test(withoutPlatform.output)) {
+  fail(`Without @effect/platform-node, the command does not say that it is needed:\n${withoutPlatform.output}`)
+}
+const platform = JSON.parse(readFileSync(join(root, "node_modules/@effect/platform-node/package.json"), "utf8")).version
+run("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", `@effect/platform-node@${platform}`])
+const listed = run(node, list)
+if (!listed.startsWith("orders:placed\torders:send-confirmation\t")) fail(`The command lists something else:\n${listed}`)
 
 const { stdout: version } = attempt("node", ["--version"])
 pass(

@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Decision, Dispatcher, type Intent, Policy, SideEffects } from "effect-side-effects"
+import { Decision, Dispatcher, Event, type Intent, Policy, SideEffectGroup, SideEffects } from "effect-side-effects"
+import { Recorder } from "effect-side-effects/testing"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Schema from "effect/Schema"
-import { mail, push, shop } from "./fixtures.ts"
+import { Mail, mail, Push, push, shop } from "./fixtures.ts"
 
 // Random trees of boundaries, policies, failures, interruptions and concurrent fibers, run for real and in a model.
 
@@ -51,15 +52,21 @@ interface Trace {
   readonly ends: Array<Tree>
 }
 
-const run = (tree: Tree, trace: Trace): Effect.Effect<unknown, never, SideEffects.SideEffects<any>> => {
+type Enqueueing = Effect.Effect<Intent.Any, never, SideEffects.SideEffects<any>>
+
+const enqueued = { mail: mail("m") as Enqueueing, push: push("p") as Enqueueing }
+
+const run = (
+  tree: Tree,
+  trace: Trace,
+  enqueue: Readonly<Record<"mail" | "push", Enqueueing>> = enqueued
+): Effect.Effect<unknown, never, SideEffects.SideEffects<any>> => {
+  const runAll = (trees: ReadonlyArray<Tree>) =>
+    Effect.forEach(trees, (child) => run(child, trace, enqueue), { discard: true })
   switch (tree._tag) {
     case "Enqueue":
       return Effect.map(
-        (tree.kind === "mail" ? mail("m") : push("p")) as Effect.Effect<
-          Intent.Any,
-          never,
-          SideEffects.SideEffects<any>
-        >,
+        enqueue[tree.kind],
         (intent) => {
           trace.intents.set(tree, intent)
           trace.order.push(intent)
@@ -68,9 +75,9 @@ const run = (tree: Tree, trace: Trace): Effect.Effect<unknown, never, SideEffect
     case "Yield":
       return Effect.yieldNow
     case "Local":
-      return SideEffects.withPolicy(runAll(tree.inside, trace), policies[tree.policy])
+      return SideEffects.withPolicy(runAll(tree.inside), policies[tree.policy])
     case "Fork":
-      return Effect.forEach(tree.inside, (child) => run(child, trace), { concurrency: "unbounded" })
+      return Effect.forEach(tree.inside, (child) => run(child, trace, enqueue), { concurrency: "unbounded" })
     case "Boundary":
       return Effect.gen(function*() {
         const done = yield* Latch.make()
@@ -82,7 +89,7 @@ const run = (tree: Tree, trace: Trace): Effect.Effect<unknown, never, SideEffect
           interrupt: Effect.andThen(done.open, Effect.never)
         }[tree.end]
         const unit = SideEffects.boundary(
-          Effect.andThen(runAll(tree.inside, trace), Effect.andThen(ended, end)),
+          Effect.andThen(runAll(tree.inside), Effect.andThen(ended, end)),
           { policy: policies[tree.policy], nested: tree.nested }
         )
         const fiber = yield* Effect.forkChild(unit, { startImmediately: true })
@@ -94,9 +101,6 @@ const run = (tree: Tree, trace: Trace): Effect.Effect<unknown, never, SideEffect
       })
   }
 }
-
-const runAll = (trees: ReadonlyArray<Tree>, trace: Trace) =>
-  Effect.forEach(trees, (child) => run(child, trace), { discard: true })
 
 /** The model: who has an intent, who lets it pass, and what it comes to. */
 const model = (root: Tree, trace: Trace): Map<Intent.Any, Decision.Decision["_tag"]> => {
@@ -183,6 +187,30 @@ describe("the model", () => {
   )
 
   it.effect.prop(
+    "emitting comes to the same as enqueueing what is bound, and an event to what its boundaries come to",
+    [Boundary],
+    ([root]) =>
+      Effect.gen(function*() {
+        const decisionsOf = Effect.fnUntraced(function*(enqueue: Readonly<Record<"mail" | "push", Enqueueing>>) {
+          const trace: Trace = { intents: new Map(), order: [], ends: [] }
+          yield* run(root, trace, enqueue)
+          const events = yield* (yield* Recorder).events
+          return { trace, events, decisions: trace.order.map((intent) => Decision.of(intent)?._tag) }
+        }, Effect.provide(SideEffects.TestLayerFor(Wanted)))
+        const byHand = yield* decisionsOf(enqueued)
+        const { decisions, events, trace } = yield* decisionsOf({
+          mail: wanting(MailWanted),
+          push: wanting(PushWanted)
+        })
+        assert.deepStrictEqual(decisions, byHand.decisions)
+        const released = eventsReleased(root, trace)
+        assert.deepStrictEqual(new Set(events), released)
+        assert.strictEqual(events.length, released.size)
+      }),
+    { arbitrary: { runs: 500, size: 60 }, timeout: 60_000 }
+  )
+
+  it.effect.prop(
     "an interruption at any moment releases all of a unit of work or none",
     { yields: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 40 })), concurrency: Schema.Literals([1, 3]) },
     ({ concurrency, yields }) =>
@@ -216,6 +244,41 @@ describe("the model", () => {
     assert.isAbove(outcomes.discarded.size, 3)
   })
 })
+
+class MailWanted extends Event.make("wanted:mail", { description: "A mail was wanted." }) {}
+class PushWanted extends Event.make("wanted:push", { description: "A push was wanted." }) {}
+
+const Wanted = SideEffectGroup.make("wanted")
+  .on(MailWanted, Mail, () => ({ id: "m" }))
+  .on(PushWanted, Push, () => ({ id: "p" }))
+
+/** Emits, and returns the intent that follows. */
+const wanting = (event: typeof MailWanted | typeof PushWanted): Enqueueing =>
+  Effect.gen(function*() {
+    const emitted = yield* SideEffects.emit(event)
+    return (yield* SideEffects.ownIntents).find(({ origin }) => origin === emitted)!
+  })
+
+/** Those whose boundary succeeded, and every one around that captured it and did not let it pass at once. */
+const eventsReleased = (root: Tree, { intents }: Trace): Set<Intent.Any["origin"]> => {
+  const released = new Set<Intent.Any["origin"]>()
+  const leaves = (around: ReadonlyArray<Tree & { _tag: "Boundary" }>): boolean => {
+    const [boundary, ...others] = around
+    if (boundary === undefined) return true
+    if (boundary.end !== "succeed") return false
+    const capturing = others.findIndex(({ nested }) => nested === "capture")
+    return capturing === -1 || leaves(others.slice(capturing))
+  }
+  const visit = (tree: Tree, around: ReadonlyArray<Tree & { _tag: "Boundary" }>): void => {
+    if (tree._tag === "Enqueue") {
+      if (leaves(around)) released.add(intents.get(tree)!.origin)
+    } else if (tree._tag !== "Yield") {
+      for (const child of tree.inside) visit(child, tree._tag === "Boundary" ? [tree, ...around] : around)
+    }
+  }
+  visit(root, [])
+  return released
+}
 
 const outcomes = { released: new Set<number>(), discarded: new Set<number>() }
 

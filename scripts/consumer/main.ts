@@ -1,5 +1,5 @@
 /** What a project that has just installed the package writes first. See check-consumer.ts. */
-import { Policy, SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
+import { Catalog, Event, Policy, SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
 import * as Testing from "effect-side-effects/testing"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -11,9 +11,15 @@ class SendConfirmation extends SideEffect.make("orders:send-confirmation", {
   payload: { orderId: Schema.String }
 }) {}
 
-const Orders = SideEffectGroup.make("orders").add(SendConfirmation)
+class OrderPlaced extends Event.make("orders:placed", {
+  description: "A customer placed an order.",
+  payload: { id: Schema.String }
+}) {}
 
-const placeOrder = SideEffects.boundary(SideEffects.enqueue(SendConfirmation, { orderId: "42" }))
+export const Orders = SideEffectGroup.make("orders").events(OrderPlaced)
+  .on("orders:*", SendConfirmation, ({ id }) => ({ orderId: id }))
+
+const placeOrder = SideEffects.boundary(SideEffects.emit(OrderPlaced, { id: "42" }))
 
 const sent: Array<string> = []
 const SendConfirmationLive = SendConfirmation.toLayer(({ orderId }) => Effect.sync(() => void sent.push(orderId)))
@@ -27,7 +33,10 @@ assert.deepEqual(sent, ["42"])
 
 const test = Effect.gen(function*() {
   yield* placeOrder
+  yield* Testing.expectEmitted(OrderPlaced, { id: "42" })
   yield* Testing.expectEnqueued(SendConfirmation, { orderId: "42" }, { times: 1 })
 })
-await Effect.runPromise(test.pipe(Effect.provide(SideEffects.TestLayer)))
+await Effect.runPromise(test.pipe(Effect.provide(SideEffects.TestLayerFor(Orders))))
 assert.deepEqual(sent, ["42"])
+
+assert.deepEqual(Catalog.check(Catalog.make(Orders)), [])

@@ -4,13 +4,14 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Runtime from "effect/Runtime"
-import * as Command from "effect/cli/Command"
-import * as Flag from "effect/cli/Flag"
 import * as Catalog from "../cli/Catalog.ts"
 import { load } from "./internal/load.ts"
 import { exit, sayAndExit } from "./internal/node.ts"
@@ -40,15 +41,16 @@ const version = Effect.gen(function*() {
 
 const program = Effect.orDie(version).pipe(
   Effect.flatMap((version) => Command.run(command, { version })),
-  Effect.catchTag("ShowHelp", (error) =>
-    error.errors.length === 0 ? Effect.void : new Sentence.WrongUsage()),
+  Effect.catchTag("ShowHelp", (error) => error.errors.length === 0 ? Effect.void : new Sentence.WrongUsage()),
   Effect.provide(Sentence.layer)
 )
 
-const platform = await Effect.runPromiseExit(Effect.tryPromise({
-  try: () => Promise.all([import("@effect/platform-node/NodeRuntime"), import("@effect/platform-node/NodeServices")]),
-  catch: (error) => error as Error & { readonly code?: unknown }
-}))
+// What is not installed by itself must not be asked for before it can be said what to do.
+const platform = await Effect.runPromiseExit(
+  Effect.promise(() =>
+    Promise.all([import("@effect/platform-node/NodeRuntime"), import("@effect/platform-node/NodeServices")])
+  )
+)
 
 if (Exit.isSuccess(platform)) {
   const [NodeRuntime, NodeServices] = platform.value
@@ -56,5 +58,10 @@ if (Exit.isSuccess(platform)) {
     teardown: (result) => Runtime.defaultTeardown(result, exit)
   })
 } else {
-  sayAndExit("side-effects needs the package @effect/platform-node: npm install --save-dev @effect/platform-node")
+  const { message } = Cause.squash(platform.cause) as Error
+  sayAndExit(
+    message.startsWith("Cannot find package '@effect/platform-node'")
+      ? "side-effects needs the package @effect/platform-node: npm install --save-dev @effect/platform-node"
+      : `side-effects cannot load @effect/platform-node: ${message}`
+  )
 }

@@ -4,7 +4,7 @@ import * as Path from "effect/Path"
 import { CommandError } from "../../cli/Catalog.ts"
 
 /** Where the modules with the groups are, and what their files are named relative to. */
-export interface Project {
+interface Project {
   readonly root: string
   /** Absolute. */
   readonly modules: ReadonlyArray<string>

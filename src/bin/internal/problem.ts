@@ -65,7 +65,9 @@ const missing = (message: string, { file, shown }: Attempt): string => {
 
 const notRun = (message: string, { file, shown }: Attempt): string => {
   const found = pathOf(/ for (.+)$/.exec(message)?.[1] ?? file)
-  if (/\.[jt]sx$/.test(found)) return `${shown(found)} is a kind of file that Node does not run: name another, or use ${loader}`
+  if (/\.[jt]sx$/.test(found)) {
+    return `${shown(found)} is a kind of file that Node does not run: name another, or use ${loader}`
+  }
   return isTypeScript(found)
     ? `${shown(found)} is TypeScript, which this Node does not run: take Node 22.18 or newer, or ${loader}`
     : `${shown(found)} is no JavaScript or TypeScript module.`
@@ -84,7 +86,9 @@ export const problem = (error: unknown, attempt: Attempt): string => {
     case "ERR_UNKNOWN_FILE_EXTENSION":
       return notRun(message, attempt)
   }
-  if (error instanceof SyntaxError && !/^ +at /.test(stack.split("\n")[1] ?? "") || /TYPESCRIPT_SYNTAX/.test(String(code))) {
+  if (
+    error instanceof SyntaxError && !/^ +at /.test(stack.split("\n")[1] ?? "") || /TYPESCRIPT_SYNTAX/.test(String(code))
+  ) {
     return wrongText(message.replace(/\.$/, ""), code, stack, attempt)
   }
   const place = thrownPlace(stack, attempt)

@@ -15,13 +15,16 @@ interface Locked {
 
 type LockedEntry = Pick<model.Entry, "name" | "groups" | "description" | "payload" | "owner" | "tags" | "annotations">
 
-/** The same value with the keys of every object in one order, so that the text is the same, however it came about. */
-const stable = (u: unknown): unknown =>
+/**
+ * The same value with the keys of every object in one order, and the fields that a schema requires, so that the text is the
+ * same, however it came about.
+ */
+const stable = (u: unknown, key?: string): unknown =>
   Array.isArray(u)
-    ? u.map(stable)
+    ? (key === "required" ? u.toSorted() : u).map((each) => stable(each))
     : typeof u === "object" && u !== null
     ? Object.fromEntries(
-      Object.entries(u).sort(([a], [b]) => compare(a, b)).map(([key, value]) => [key, stable(value)])
+      Object.entries(u).sort(([a], [b]) => compare(a, b)).map(([key, value]) => [key, stable(value, key)])
     )
     : u
 

@@ -6,7 +6,7 @@ import { bound, brief, defaultsOf } from "./text.ts"
 import { type Arrow, arrows, collect, position } from "./view.ts"
 
 /** What `ConfigLayer` would read. */
-export interface Environment {
+interface Environment {
   readonly mode?: string | undefined
   readonly block?: string | undefined
 }
@@ -38,7 +38,7 @@ export const explain = (catalog: Catalog, query: string, options: ExplainOptions
 }
 
 /** Says that nothing has a name, and which ones are near. */
-export const unknown = (all: ReadonlyArray<Entry>, query: string): Error => {
+const unknown = (all: ReadonlyArray<Entry>, query: string): Error => {
   const near = nearest(all.map(({ name }) => name), query)
   const help = near.length > 0
     ? `Did you mean ${enumerate(near.map((name) => `"${name}"`), "or")}?`
@@ -210,7 +210,7 @@ const environmentNow = (
 ): string => {
   const patterns = (block ?? "").split(",").map((pattern) => pattern.trim()).filter((pattern) => pattern !== "")
   const here = "In this environment, for programs that use ConfigLayer: "
-  const asSet = `SIDE_EFFECTS_BLOCK is ${clean(block ?? "")}`
+  const asSet = `SIDE_EFFECTS_BLOCK is ${clean(patterns.join(", "))}`
   const blocked = new Set<SideEffectEntry>()
   for (const pattern of patterns) {
     let selects
@@ -244,7 +244,9 @@ const environmentNow = (
   if (blocked.size > 0) {
     const others = sideEffects.filter((sideEffect) => !blocked.has(sideEffect))
     const left = others.length === 0 ? "" : ` It does not stop ${names(others)}.`
-    return `${here}${asSet}, which stops ${names(blocked)}.${left} ${said}.`
+    return `${here}${asSet}, which stops ${
+      names(sideEffects.filter((sideEffect) => blocked.has(sideEffect)))
+    }.${left} ${said}.`
   }
   return `${here}nothing keeps it in. ${said}, and ${
     patterns.length === 0 ? "SIDE_EFFECTS_BLOCK is not set" : `${asSet}, which stops none of this`

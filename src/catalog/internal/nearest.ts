@@ -26,7 +26,9 @@ export const nearest = (names: ReadonlyArray<string>, wanted: string): ReadonlyA
     if (close <= Math.max(2, query.length / 4)) return close
     return query.length > 2 && lower.includes(query) ? 100 : Number.POSITIVE_INFINITY
   }
-  return names.map((name) => [name, score(name)] as const).filter(([, score]) => Number.isFinite(score)).sort((a, b) =>
-    a[1] - b[1]
-  ).slice(0, 3).map(([name]) => name)
+  const scored = names.map((name) => ({ name, score: score(name) })).filter(({ score }) => Number.isFinite(score))
+  const best = Math.min(...scored.map(({ score }) => score))
+  return scored.filter(({ score }) => score <= best + 1).sort((a, b) => a.score - b.score).slice(0, 3).map(({ name }) =>
+    name
+  )
 }

@@ -122,7 +122,7 @@ export const brief = (catalog: Catalog, entries: ReadonlyArray<Entry>, options: 
 const labelWidth = 13
 
 /** `  label      value`, each further value below the first. */
-export const fact = (label: string, values: string | Lines | undefined, width: number): Lines =>
+const fact = (label: string, values: string | Lines | undefined, width: number): Lines =>
   (typeof values === "string" ? [values] : values ?? []).flatMap((value, index) =>
     wrap(value, width, `  ${(index === 0 ? label : "").padEnd(labelWidth - 1)} `, labelWidth + 4)
   )

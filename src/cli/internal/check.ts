@@ -8,7 +8,7 @@ import * as Catalog from "../../catalog/Catalog.ts"
 import { clean, wrap } from "../../internal/lines.ts"
 import { CheckFailed, CommandError } from "./errors.ts"
 import { flag } from "./list.ts"
-import { look, print, quoted, why, write } from "./output.ts"
+import { look, named, print, quoted, why, write } from "./output.ts"
 import { catalogOf, messageOf, type Source } from "./source.ts"
 
 const config = {
@@ -43,30 +43,33 @@ const renewal = (file: string): string => `side-effects check --lock ${quoted(fi
 
 /** What is committed, or `undefined` where there is nothing yet. */
 const committed = Effect.fnUntraced(function*(file: string) {
+  const shown = yield* named(file)
   const fs = yield* FileSystem.FileSystem
   return yield* fs.readFileString(file).pipe(
     Effect.map((text): string | undefined => text),
     Effect.catchIf(({ reason }) => reason._tag === "NotFound", () => Effect.undefined),
-    Effect.mapError((error) => new CommandError({ message: `Cannot read ${file}: ${why(error)}.` }))
+    Effect.mapError((error) => new CommandError({ message: `Cannot read ${shown}: ${why(error)}.` }))
   )
 })
 
 const renew = Effect.fnUntraced(function*(file: string, catalog: Catalog.Catalog) {
+  const shown = yield* named(file)
   const text = Catalog.lock(catalog)
-  if ((yield* committed(file)) === text) return yield* Console.log(`${file} is up to date.`)
+  if ((yield* committed(file)) === text) return yield* Console.log(`${shown} is up to date.`)
   yield* write(file, text)
-  yield* Console.log(`Wrote ${file}. Commit it.`)
+  yield* Console.log(`Wrote ${shown}. Commit it.`)
 })
 
 const drift = Effect.fnUntraced(function*(file: string, catalog: Catalog.Catalog) {
+  const shown = yield* named(file)
   const locked = yield* committed(file)
   if (locked === undefined) {
-    return yield* new CommandError({ message: `${file} does not exist. Make it, and commit it: ${renewal(file)}` })
+    return yield* new CommandError({ message: `${shown} does not exist. Make it, and commit it: ${renewal(shown)}` })
   }
   return yield* Effect.try({
     try: () => Catalog.diff(locked, catalog),
     catch: (error) =>
-      new CommandError({ message: `Cannot compare with ${file}. ${messageOf(error)} The command: ${renewal(file)}` })
+      new CommandError({ message: `Cannot compare with ${shown}. ${messageOf(error)} The command: ${renewal(shown)}` })
   })
 })
 
@@ -85,8 +88,8 @@ export const check = <E, R>(source: Source<E, R>) =>
       const findings = Catalog.check(catalog)
       yield* print(report(catalog, findings, (yield* look).width))
       if (Option.isSome(lock)) {
-        const file = lock.value
-        if (write) yield* renew(file, catalog)
+        const file = yield* named(lock.value)
+        if (write) yield* renew(lock.value, catalog)
         else if (changes.length === 0) yield* Console.log(`${file} is up to date.`)
         else {
           yield* Console.log(

@@ -4,9 +4,9 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Catalog from "../../catalog/Catalog.ts"
-import { clean, enumerate } from "../../internal/lines.ts"
+import { clean } from "../../internal/lines.ts"
 import { CommandError } from "./errors.ts"
-import { look, print, size, write } from "./output.ts"
+import { look, named, print, size, write } from "./output.ts"
 import { attempt, catalogOf, type Source } from "./source.ts"
 
 const formats = ["text", "json", "markdown", "mermaid", "html"] as const
@@ -42,7 +42,7 @@ const config = {
   sorted: flag("sorted", "By name instead of in the order of the code"),
   format: Flag.Literals("format", formats).pipe(
     Flag.withMetavar("format"),
-    Flag.withDescription(`${enumerate(formats, "or")}; default: text`),
+    Flag.withDescription("How to render it; default: text"),
     Flag.optional
   ),
   out: Flag.File("out").pipe(
@@ -118,7 +118,7 @@ export const list = <E, R>(source: Source<E, R>) =>
       const text = yield* render(yield* partOf(catalog, flags), catalog, format, flags)
       if (Option.isNone(flags.out)) return yield* print(text)
       yield* write(flags.out.value, text)
-      yield* Console.error(`Wrote ${flags.out.value} (${format}, ${size(text)}).`)
+      yield* Console.error(`Wrote ${yield* named(flags.out.value)} (${format}, ${size(text)}).`)
     })
   ).pipe(
     Command.withDescription("What happens when: each event, and what follows from it, in order."),

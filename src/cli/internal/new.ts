@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { checkName } from "../../internal/pattern.ts"
 import { CommandError } from "./errors.ts"
-import { write } from "./output.ts"
+import { named, write } from "./output.ts"
 import { attempt } from "./source.ts"
 
 const kinds = {
@@ -60,7 +60,7 @@ const pascal = (text: string): string =>
   text.split(/[^A-Za-z0-9]+/).map((word) => word.slice(0, 1).toUpperCase() + word.slice(1)).join("")
 
 /** From the last segment, and as many before it as it takes to make an identifier that is free. */
-export const classNameOf = (name: string, fallback: string): string => {
+const classNameOf = (name: string, fallback: string): string => {
   const segments = name.split(":").map(pascal)
   for (let from = segments.length - 1; from >= 0; from--) {
     const candidate = segments.slice(from).join("")
@@ -100,7 +100,7 @@ export const make = Command.make(
     const className = classNameOf(name, fallback)
     const file = Option.getOrElse(out, () => path.join(Option.getOrElse(dir, () => "."), `${className}.ts`))
     yield* write(file, code(name, className), true)
-    yield* Console.log(`Wrote ${className} to ${file}.\n${next(className)}`)
+    yield* Console.log(`Wrote ${className} to ${yield* named(file)}.\n${next(className)}`)
   })
 ).pipe(
   Command.withDescription("Writes the file of a side effect, an event or a group, to begin with."),

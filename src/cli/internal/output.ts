@@ -37,17 +37,25 @@ export const why = ({ reason }: PlatformError.PlatformError): string => {
   return reasons[reason._tag] ?? description ?? reason.message
 }
 
+/** A file as one would name it here. */
+export const named = (file: string): Effect.Effect<string, never, Path.Path> =>
+  Effect.map(Path.Path, (path) => {
+    const relative = path.relative(path.resolve("."), file)
+    return relative === "" || relative.startsWith("..") || path.isAbsolute(relative) ? file : relative
+  })
+
 /** Writes a file, and the directories it is to be in. With `exclusive` it must not be there yet. */
 export const write = Effect.fnUntraced(function*(file: string, text: string, exclusive = false) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
+  const shown = yield* named(file)
   return yield* fs.makeDirectory(path.dirname(file), { recursive: true }).pipe(
     Effect.andThen(fs.writeFileString(file, text, { flag: exclusive ? "wx" : "w" })),
     Effect.mapError((error) =>
       new CommandError({
         message: exclusive && error.reason._tag === "AlreadyExists"
-          ? `${file} exists already, and nothing was written. Name another file with --out, or remove it.`
-          : `Cannot write ${file}: ${why(error)}.`
+          ? `${shown} exists already, and nothing was written. Name another file with --out, or remove it.`
+          : `Cannot write ${shown}: ${why(error)}.`
       })
     )
   )

@@ -5,7 +5,7 @@ import type * as SideEffectGroup from "../../SideEffectGroup.ts"
 import { CommandError } from "./errors.ts"
 
 /** The groups, and the directory that their files are named relative to. */
-export interface Loaded {
+interface Loaded {
   readonly groups: ReadonlyArray<SideEffectGroup.Any>
   readonly root: string
 }
