@@ -136,7 +136,8 @@ const mistakes = [
   },
   {
     what: "a binding to an event that the group does not have",
-    code: `SideEffectGroup.make("orders").events(OrderPlaced).on("orders:plcaed", NotifyWarehouse, () => ({ orderId: "1" }))`,
+    code:
+      `SideEffectGroup.make("orders").events(OrderPlaced).on("orders:plcaed", NotifyWarehouse, () => ({ orderId: "1" }))`,
     explained: /NoEventOfTheGroupMatches<"orders:plcaed">/
   },
   {
@@ -171,7 +172,13 @@ for (const { code, explained, what } of mistakes) {
 // --- the command, which needs one package more and a newer node
 
 const node = join(root, "node_modules", ".bin", "node")
-const list = [join(project, "node_modules", ".bin", "side-effects"), "list", "--raw", "--module", join("out", "main.js")]
+const list = [
+  join(project, "node_modules", ".bin", "side-effects"),
+  "list",
+  "--raw",
+  "--module",
+  join("out", "main.js")
+]
 const withoutPlatform = attempt(node, list)
 if (withoutPlatform.status !== 2 || !/npm install .*@effect\/platform-node/.test(withoutPlatform.output)) {
   fail(`Without @effect/platform-node, the command does not say that it is needed:\n${withoutPlatform.output}`)
@@ -179,7 +186,9 @@ if (withoutPlatform.status !== 2 || !/npm install .*@effect\/platform-node/.test
 const platform = JSON.parse(readFileSync(join(root, "node_modules/@effect/platform-node/package.json"), "utf8")).version
 run("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", `@effect/platform-node@${platform}`])
 const listed = run(node, list)
-if (!listed.startsWith("orders:placed\torders:send-confirmation\t")) fail(`The command lists something else:\n${listed}`)
+if (!listed.startsWith("orders:placed\torders:send-confirmation\t")) {
+  fail(`The command lists something else:\n${listed}`)
+}
 
 const { stdout: version } = attempt("node", ["--version"])
 pass(

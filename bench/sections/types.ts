@@ -145,14 +145,9 @@ const seconds = (n: number): string => `${number(n, 2)} s`
 
 const sizes = [250, 500] as const
 
-export const types = (rounds: number): void => {
-  heading(
-    "Type checking",
-    "Programs with n side effects, a group of all, a handler and a function that enqueues for each, functions that call " +
-      "ten of those, one that calls all, in a boundary, under a live layer. Growth is that of what exceeds the price of " +
-      "the imports."
-  )
-  const [none, half, whole] = costs([imports, ...sizes.map(inModules)], rounds) as [Cost, Cost, Cost]
+/** Twice as much is to cost twice as much. */
+const growing = (what: string, program: (n: number) => string, rounds: number): void => {
+  const [none, half, whole] = costs([imports, ...sizes.map(program)], rounds) as [Cost, Cost, Cost]
   const growth = (key: keyof Cost): number => (whole[key] - none[key]) / (half[key] - none[key])
   const row = (name: string, { instantiations, memory, time, types }: Cost) => [
     name,
@@ -161,7 +156,7 @@ export const types = (rounds: number): void => {
     number(instantiations),
     `${number(memory)} MB`
   ]
-  table(["side effects", "check", "types", "instantiations", "memory"], [
+  table([what, "check", "types", "instantiations", "memory"], [
     row("none", none),
     row("250", half),
     row("500", whole),
@@ -169,10 +164,20 @@ export const types = (rounds: number): void => {
     [
       "",
       "",
-      bar("types from 250 to 500 side effects", growth("types"), 2.2),
-      bar("instantiations from 250 to 500 side effects", growth("instantiations"), 2.2)
+      bar(`types from 250 to 500 ${what}`, growth("types"), 2.2),
+      bar(`instantiations from 250 to 500 ${what}`, growth("instantiations"), 2.2)
     ]
   ])
+}
+
+export const types = (rounds: number): void => {
+  heading(
+    "Type checking",
+    "Programs with n side effects, a group of all, a handler and a function that enqueues for each, functions that call " +
+      "ten of those, one that calls all, in a boundary, under a live layer. Growth is that of what exceeds the price of " +
+      "the imports."
+  )
+  growing("side effects", inModules, rounds)
 }
 
 // --- events
@@ -224,27 +229,7 @@ export const eventTypes = (rounds: number): void => {
       "that selects the events of its module; the modules' groups merged, handlers, a live layer, and a function that " +
       "emits each event."
   )
-  const [none, half, whole] = costs([imports, ...sizes.map(withEvents)], rounds) as [Cost, Cost, Cost]
-  const growth = (key: keyof Cost): number => (whole[key] - none[key]) / (half[key] - none[key])
-  const row = (name: string, { instantiations, memory, time, types }: Cost) => [
-    name,
-    seconds(time),
-    number(types),
-    number(instantiations),
-    `${number(memory)} MB`
-  ]
-  table(["events", "check", "types", "instantiations", "memory"], [
-    row("none", none),
-    row("250", half),
-    row("500", whole),
-    ["growth", ...keys.map((key) => times(growth(key)))],
-    [
-      "",
-      "",
-      bar("types from 250 to 500 events", growth("types"), 2.2),
-      bar("instantiations from 250 to 500 events", growth("instantiations"), 2.2)
-    ]
-  ])
+  growing("events", withEvents, rounds)
 }
 
 export const oneGenerator = (rounds: number): void => {

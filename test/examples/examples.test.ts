@@ -7,6 +7,7 @@ import { join } from "node:path"
 import { stripVTControlCharacters } from "node:util"
 import { beforeAll } from "vitest"
 import * as backgroundDispatch from "../../examples/background-dispatch.ts"
+import * as catalogueInCi from "../../examples/catalogue-in-ci.ts"
 import { generate } from "../../examples/data/generate.ts"
 import * as eventEmitter from "../../examples/event-emitter.ts"
 import * as eventsAndBindings from "../../examples/events-and-bindings.ts"
@@ -164,6 +165,41 @@ replaced: each order is a unit of work
   -> mail to ada@example.org
   ! order 2 has no valid address
   ! order 3 is out of stock
+`
+      )
+    }))
+
+  it.effect("catalogue-in-ci.ts shows what a proposal changes, and what it is better without", () =>
+    Effect.gen(function*() {
+      const output = yield* printed(catalogueInCi.program)
+      assert.deepStrictEqual(widerThan(columns, output), [])
+      assert.strictEqual(
+        output,
+        `the catalogue:
+
+billing:invoice:paid  A customer paid an invoice.
+  1. billing:mail:send-receipt  Email the customer a receipt.
+
+findings: 0, changes: 0
+
+what the proposal changes:
+
+~ event billing:invoice:paid
+    what follows, in order:
+    - 1. billing:invoice:paid -> billing:mail:send-receipt
+    + 1. billing:invoice:paid -> billing:ledger:book
+    + 2. billing:invoice:paid -> billing:mail:send-receipt
++ side effect billing:ledger:book  Book the payment in the ledger.
++ side effect billing:ledger:close-year  TODO
++ binding billing:invoice:paid -> billing:ledger:book, priority 1
+~ binding billing:invoice:paid -> billing:mail:send-receipt
+    - conditional: no
+    + conditional: yes
+
+what it is better without:
+
+billing:ledger:close-year: no-description
+billing:ledger:close-year: untriggered-side-effect
 `
       )
     }))

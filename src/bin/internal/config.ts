@@ -3,13 +3,6 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { CommandError } from "../../cli/Catalog.ts"
 
-/** Where the modules with the groups are, and what their files are named relative to. */
-interface Project {
-  readonly root: string
-  /** Absolute. */
-  readonly modules: ReadonlyArray<string>
-}
-
 const example = "\"side-effects\": \"./src/side-effects.ts\""
 
 const wrong = (message: string) => new CommandError({ message })
@@ -37,7 +30,10 @@ const keyOf = Effect.fnUntraced(function*(file: string) {
   })
 })
 
-/** `--module`, relative to here, or what the package says, relative to it. */
+/**
+ * Where the modules with the groups are: `--module`, relative to here, or what the package says, relative to it. `root` is
+ * what their files are named relative to.
+ */
 export const project = Effect.fnUntraced(function*(modules: ReadonlyArray<string>) {
   const path = yield* Path.Path
   const file = yield* nearestPackage

@@ -167,7 +167,7 @@ const jsonOf = (value: unknown): unknown => {
 }
 
 const sourceOf = (root: string | undefined) => {
-  const prefix = root === undefined ? undefined : `${root.replace(/[\\/]+$/, "")}/`
+  const prefix = root === undefined ? undefined : `${root.replaceAll("\\", "/").replace(/\/+$/, "")}/`
   return (value: object): model.Source | undefined => {
     const source = locate((value as { readonly "~effect-side-effects/site": Site })["~effect-side-effects/site"])
     if (source === undefined || prefix === undefined || !source.file.startsWith(prefix)) return source
