@@ -1,6 +1,14 @@
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
+const services = {
+  POSTGRES_URL: "the tests on PostgreSQL, such as postgres://postgres@127.0.0.1:5432/test",
+  CHROMIUM: "the tests in a browser, such as /usr/bin/chromium"
+}
+for (const [variable, what] of Object.entries(services)) {
+  if (!process.env[variable]) console.warn(`Skipped: set ${variable} for ${what}`)
+}
+
 export default defineConfig({
   root: fileURLToPath(new URL("..", import.meta.url)),
   // `effect-side-effects` is the source, as in tsconfig.json.
