@@ -161,6 +161,51 @@ describe("SideEffect", () => {
       }))
   })
 
+  describe("defaults of the definition", () => {
+    const Upload = SideEffect.make("docs:upload", {
+      description: "Upload a document.",
+      defaults: {
+        timeout: "1 second",
+        retry: Schedule.spaced("1 minute").pipe(Schedule.upTo({ times: 1 })),
+        queue: "slow",
+        priority: 3
+      }
+    })
+
+    const upload = (options?: SideEffect.HandlerOptions<never>, told?: Intent.Options) =>
+      Effect.gen(function*() {
+        const attempts: Array<number> = []
+        const live = SideEffects.LiveLayer(SideEffectGroup.make("docs").add(Upload)).pipe(
+          Layer.provide(Upload.toLayer(() =>
+            Effect.flatMap(Clock.currentTimeMillis, (now) => {
+              attempts.push(now)
+              return Effect.never
+            }), options))
+        )
+        const intent = yield* SideEffects.boundary(SideEffects.enqueue(Upload, undefined, told)).pipe(
+          Effect.provide(Layer.provideMerge(live, logs().layer))
+        )
+        return { attempts, intent }
+      })
+
+    it.effect("hold for handler and call site", () =>
+      Effect.gen(function*() {
+        const { attempts, intent } = yield* deliverFor("1 hour", upload())
+        assert.deepStrictEqual(attempts, [0, 61_000])
+        assert.deepStrictEqual([intent.queue, intent.priority], ["slow", 3])
+      }))
+
+    it.effect("give way to what those say", () =>
+      Effect.gen(function*() {
+        const { attempts, intent } = yield* deliverFor(
+          "1 hour",
+          upload({ timeout: "2 seconds", retry: Schedule.recurs(0) }, { queue: "fast", priority: 0 })
+        )
+        assert.deepStrictEqual(attempts, [0])
+        assert.deepStrictEqual([intent.queue, intent.priority], ["fast", 0])
+      }))
+  })
+
   describe("retry and timeout, exact under the test clock", () => {
     it.effect("without a schedule there is one attempt", () =>
       Effect.gen(function*() {
