@@ -11,7 +11,7 @@ import type * as Intent from "./Intent.ts"
 import * as describe from "./internal/describe.ts"
 import { checkText, compilePattern } from "./internal/pattern.ts"
 import type { Site } from "./internal/site.ts"
-import type * as SideEffect from "./SideEffect.ts"
+import * as SideEffect from "./SideEffect.ts"
 
 /**
  * The runtime type of every binding.
@@ -113,6 +113,11 @@ export const make = (
   site: Site
 ): Binding => {
   const text = written(from)
+  if (options.priority !== undefined && !Number.isFinite(options.priority)) {
+    throw new Error(
+      `Binding "${text} -> ${sideEffect._tag}" was given priority: ${options.priority}. It takes a number.`
+    )
+  }
   const selects = typeof from === "string" || from instanceof RegExp ? compilePattern(from) : undefined
   const binding: Binding & { readonly "~effect-side-effects/site": Site } = {
     [TypeId]: TypeId,
@@ -144,10 +149,34 @@ export const make = (
  * @internal
  */
 export const namedBy = (from: Selector): ReadonlyArray<Event.Any> =>
-  Event.isEvent(from) ? [from] : Array.isArray(from) ? from : []
+  Event.isEvent(from) ? [from] : Array.isArray(from) ? [...new Set(from as ReadonlyArray<Event.Any>)] : []
+
+/**
+ * Whether a binding was given an id of its own.
+ *
+ * @internal
+ */
+export const hasOwnId = ({ from, id, sideEffect }: Binding): boolean => id !== `${from} -> ${sideEffect._tag}`
+
+/**
+ * Refuses what cannot be bound, where the compiler has not seen it.
+ *
+ * @internal
+ */
+export const check = (group: string, from: unknown, sideEffect: unknown, mapping: unknown): void => {
+  const fail = (what: string): never => {
+    throw new Error(`Group "${group}": on ${what}.`)
+  }
+  const isNames = Array.isArray(from) && from.length > 0 && from.every(Event.isEvent)
+  if (!isNames && !Event.isEvent(from) && typeof from !== "string" && !(from instanceof RegExp)) {
+    fail("takes an event, an array of events, a pattern or a RegExp first")
+  }
+  if (!SideEffect.isSideEffect(sideEffect)) fail("takes the definition of a side effect second")
+  if (mapping !== undefined && typeof mapping !== "function") fail("takes a function that makes the payload third")
+}
 
 const written = (from: Selector): string =>
-  Event.isEvent(from) ? from._tag : Array.isArray(from) ? from.map(({ _tag }) => _tag).join(", ") : String(from)
+  typeof from === "string" || from instanceof RegExp ? String(from) : namedBy(from).map(({ _tag }) => _tag).join(", ")
 
 const sorted = new WeakMap<ReadonlyArray<Binding>, (event: string) => ReadonlyArray<Binding>>()
 const none: ReadonlyArray<Binding> = []
@@ -210,10 +239,21 @@ export const follow = (bindings: ReadonlyArray<Binding>, emitted: Event.Emitted)
         options: told === undefined ? { origin: emitted } : { ...told, origin: emitted }
       })
     } catch (cause) {
-      const message = `Event "${emitted.name}": the ${what} of binding "${binding.id}" died with ` +
-        `${describe.error(cause)}. Nothing was enqueued for this event.`
-      throw new Error(message, { cause })
+      throw died(emitted.name, binding, cause, `the ${what} of `)
     }
   }
   return wishes
 }
+
+/**
+ * Names event and binding where something of the binding died.
+ *
+ * @internal
+ */
+export const died = (event: string, { id }: Binding, cause: unknown, what = ""): Error =>
+  new Error(
+    `Event "${event}": ${what}binding "${id}" died with ${describe.error(cause)}. Nothing was enqueued for this event.`,
+    {
+      cause
+    }
+  )

@@ -36,7 +36,8 @@ import type * as SideEffect from "./SideEffect.ts"
  * - `releaseWhen`: whether the intents are released, given how the effect ended. Default: when it succeeded.
  * - `nested`: what becomes of the intents of a boundary inside this one when it succeeds. `"capture"` (default): they
  *   wait for this boundary. `"release"`: they may leave at once. A function returns those that may leave at once, the
- *   others wait. All boundaries around have to let an intent through before it leaves.
+ *   others wait. All boundaries around have to let an intent through before it leaves. An event goes with the first that
+ *   follows from it; one that nothing follows from waits, unless it is `"release"`.
  * - `abortOnError`: when a side effect that this boundary dispatched failed, the boundary fails with `DispatchError`.
  *   A boundary inside another one dispatches nothing itself, as long as it is captured; and what a background dispatcher
  *   performs later is not waited for.
@@ -90,6 +91,7 @@ export interface Report {
 export class BoundaryClosed extends /*#__PURE__*/ Data.TaggedError("BoundaryClosed")<{
   readonly boundary: string | undefined
   readonly intent: Intent.Any | undefined
+  readonly event?: Event.Emitted | undefined
   readonly message: string
 }> {}
 
@@ -117,7 +119,8 @@ export class NoBoundary extends /*#__PURE__*/ Data.TaggedError("NoBoundary")<{
  *
  * **Details**
  *
- * `sideEffect` or `event` is its name; `binding` the id of the binding whose mapping has made the payload.
+ * `sideEffect` or `event` is its name. Where a binding has made the payload of a side effect, `binding` is its id and
+ * `event` the name of the event it follows from.
  *
  * @category errors
  * @since 0.1.0
@@ -131,7 +134,8 @@ export class InvalidPayload extends /*#__PURE__*/ Data.TaggedError("InvalidPaylo
   override get message(): string {
     const { binding, event, problem, sideEffect } = this
     const what = sideEffect === undefined ? `event "${event}"` : `side effect "${sideEffect}"`
-    return `Invalid payload for ${what}${binding === undefined ? "" : `, made by binding "${binding}"`}: ${problem}`
+    const by = binding === undefined ? "" : `, made by binding "${binding}" of event "${event}"`
+    return `Invalid payload for ${what}${by}: ${problem}`
   }
 }
 
@@ -270,14 +274,17 @@ export class BoundaryState {
     // From here on nothing can be enqueued, and nothing interrupts.
     this.closed = "released"
     const { parent, root } = this
-    if (this.entries.length === 0) return this.end("released", exit, [])
+    if (this.entries.length === 0 && this.events === undefined) return this.end("released", exit, [])
     if (!this.local && this.options.policy?.decide === undefined) {
       // The short ways, where nobody has to be asked.
       if (parent !== undefined && parent.closed === undefined && isCapturing(parent)) {
-        parent.entries.push(this.entries)
+        if (this.entries.length > 0) parent.entries.push(this.entries)
+        for (const event of this.events ?? []) parent.emit(event)
         return this.end("captured", exit)
       }
       if (parent === undefined && root.policy?.decide === undefined) {
+        if (this.events !== undefined) this.releaseEvents(this.emitted())
+        if (this.entries.length === 0) return this.end("released", exit, [])
         const intents = this.all()
         return Effect.flatMap(root.dispatch(intents as any), () => this.conclude("released", exit, intents))
       }
@@ -289,11 +296,13 @@ export class BoundaryState {
   orphaned(exit: Exit.Exit<unknown, unknown>, around: BoundaryState): Effect.Effect<never> {
     const reason = `succeeded only after ${around.label} around it had ended`
     const intent = this.all().find((intent) => intent.decision === undefined) as Intent.Any | undefined
-    const message = `A boundary with side effect "${intent?.name}" ${reason}, so its side effects are discarded. A ` +
+    const event = this.emitted()[0] as Event.Emitted | undefined
+    const what = intent === undefined ? `event "${event?.name}"` : `side effect "${intent.name}"`
+    const message = `A boundary with ${what} ${reason}, so it is discarded with all that it holds. A ` +
       "fiber has outlived the unit of work it was forked in: wait for it there, or make it a unit of work of its own with { detached: true }."
     return Effect.andThen(
       this.discard(exit, reason) ?? Effect.void,
-      Effect.die(new BoundaryClosed({ boundary: around.options.name, intent, message }))
+      Effect.die(new BoundaryClosed({ boundary: around.options.name, intent, event, message }))
     )
   }
 
@@ -324,15 +333,9 @@ export class BoundaryState {
     )
   }
 
-  /** To the boundary around that captures, or out of the layer. What was discarded stays that. */
-  private handEventsOver(events: ReadonlyArray<Event.EmittedImpl>): void {
-    this.events = undefined
-    let around = this.parent
-    while (around !== undefined && around.options.nested === "release") around = around.parent
-    for (const event of events) {
-      if (around === undefined) Decision.conclude(this.root.observer, event, { _tag: "Released" })
-      else if (event.fate === undefined) around.emit(event)
-    }
+  /** Nothing around holds them any more. */
+  releaseEvents(events: ReadonlyArray<Event.EmittedImpl>): void {
+    for (const event of events) Decision.conclude(this.root.observer, event, { _tag: "Released" })
   }
 
   private end(outcome: Outcome, exit: Exit.Exit<unknown, unknown>, intents?: ReadonlyArray<IntentImpl>): Closing {
@@ -342,7 +345,7 @@ export class BoundaryState {
       ? undefined
       : makeReport(name, outcome, exit, intents ?? this.all(), this.emitted())
     this.entries = []
-    if (this.events !== undefined) this.handEventsOver(this.events)
+    this.events = undefined
     return report && Effect.catchCause(
       Effect.suspend(() => onClose!(report)),
       (cause) => Effect.logError(`onClose of ${this.label} died. The boundary was ${outcome} all the same.`, cause)
@@ -403,7 +406,7 @@ const passing = (
   return Effect.catchCause(
     Effect.sync(() =>
       new Set<unknown>(
-        typeof nested === "function" ? nested(intents as ReadonlyArray<any>) : []
+        typeof nested === "function" && intents.length > 0 ? nested(intents as ReadonlyArray<any>) : []
       )
     ),
     (cause) =>
@@ -427,18 +430,21 @@ const releaseAsking = /*#__PURE__*/ Effect.fnUntraced(function*(
     intent.owner === self && intent.local !== undefined
       ? [...(intent.local.policies as ReadonlyArray<Policy.Policy>).map((policy) => self.ask(policy, policy)), ...own]
       : own)
+  let events = self.emitted()
   let outcome: Outcome = "released"
-  for (let around = self.parent; around !== undefined && left.length > 0; around = around.parent) {
+  for (let around = self.parent; around !== undefined && left.length + events.length > 0; around = around.parent) {
     if (around.closed !== undefined) return yield* self.orphaned(exit, around)
     if (around.options.nested !== "release") {
       const through = yield* passing(around, left)
       if (around.closed !== undefined) return yield* self.orphaned(exit, around)
       const rest = left.filter((intent) => !through.has(intent))
-      if (rest.length > 0) {
-        around.entries.push(rest)
-        outcome = "captured"
-      }
+      if (rest.length > 0) around.entries.push(rest)
       left = left.filter((intent) => through.has(intent))
+      // An event goes with what follows from it.
+      const going = new Set(left.map(({ origin }) => origin))
+      for (const event of events) if (!going.has(event)) around.emit(event)
+      if (rest.length > 0 || events.some((event) => !going.has(event))) outcome = "captured"
+      events = events.filter((event) => going.has(event))
     }
     if (around.options.policy !== undefined) {
       const asked = [around.ask(around.options.policy, "own")]
@@ -449,6 +455,7 @@ const releaseAsking = /*#__PURE__*/ Effect.fnUntraced(function*(
     const asked = [self.outermost.ask(root.policy, "layer")]
     left = yield* narrow(root, left, () => asked)
   }
+  self.releaseEvents(events)
   if (left.length > 0) yield* root.dispatch(left as ReadonlyArray<any>)
   return yield* self.conclude(outcome, exit, intents)
 })

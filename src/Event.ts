@@ -153,8 +153,8 @@ export type Matching<E extends Any, Pattern extends string> = E extends Any
  * @category utility types
  * @since 0.1.0
  */
-export type Matches<Name extends string, Pattern extends string> = string extends Name ? true
-  : string extends Pattern ? true
+export type Matches<Name extends string, Pattern extends string> = IsLiteral<Name> extends false ? true
+  : IsLiteral<Pattern> extends false ? true
   : Pattern extends Name ? true
   : Pattern extends "**" ? true
   : Pattern extends `**:${infer Rest}`
@@ -165,6 +165,9 @@ export type Matches<Name extends string, Pattern extends string> = string extend
     : false
   : Pattern extends "*" ? Name extends `${string}:${string}` ? false : true
   : false
+
+/** Whether the compiler knows it letter by letter: `string` and template literals make an index signature. */
+type IsLiteral<Text extends string> = {} extends Record<Text, 1> ? false : true
 
 /** What the rest of a pattern has to be when the name has ended. */
 type OnlyAny<Pattern extends string> = Pattern extends "**" ? true

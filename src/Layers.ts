@@ -317,7 +317,7 @@ export const recordingRoot = (options: {
  *
  * Boundaries and policies are obeyed: what a failed boundary discarded or a policy dropped is recorded as that. Outside
  * a boundary an intent counts as escaped, without a warning. An event is recorded; what follows from it is not known
- * without a group. Payloads are encoded and decoded once, so a test finds what
+ * without a group. Payloads of side effects are encoded and decoded once, so a test finds what
  * would break in a queue.
  *
  * **Gotchas**

@@ -124,8 +124,9 @@ export class Place {
     if (around === undefined && this.root.outsideBoundary === "reject") {
       return Effect.die(new NoBoundary({ intent: intent as any }))
     }
-    if (this.guards.length === 0) return this.push(boundary, intent, around)
-    return Effect.andThen(this.ask(boundary, intent as any), Effect.suspend(() => this.push(boundary, intent, around)))
+    if (this.guards.length === 0 && around !== undefined) return this.push(boundary, intent, around)
+    const push = this.atOnce(around, () => this.push(boundary, intent, around))
+    return this.guards.length === 0 ? push : Effect.andThen(this.ask(boundary, intent as any), push)
   }
 
   /** Records the event and enqueues what follows from it: all of that, or nothing. */
@@ -139,11 +140,17 @@ export class Place {
     }
     const bindings = this.root.bindings(emitted.name)
     const intents = Binding.follow(bindings, emitted as any).map((wish) => this.fulfil(boundary, wish))
-    if (this.guards.length === 0) return this.record(boundary, emitted, intents, around)
-    return Effect.andThen(
+    if (this.guards.length === 0 && around !== undefined) return this.record(boundary, emitted, intents, around)
+    const record = this.atOnce(around, () => this.record(boundary, emitted, intents, around))
+    return this.guards.length === 0 ? record : Effect.andThen(
       Effect.forEach(intents, (intent) => this.ask(boundary, intent as any), { discard: true }),
-      Effect.suspend(() => this.record(boundary, emitted, intents, around))
+      record
     )
+  }
+
+  /** Outside a boundary, what is recorded is released: no interruption comes between the two. */
+  private atOnce<A>(around: BoundaryState | undefined, effect: () => Effect.Effect<A>): Effect.Effect<A> {
+    return around === undefined ? Effect.uninterruptible(Effect.suspend(effect)) : Effect.suspend(effect)
   }
 
   private intend(
@@ -169,8 +176,10 @@ export class Place {
     try {
       return this.intend(boundary, binding.sideEffect, payload, options)
     } catch (error) {
-      if (!(error instanceof InvalidPayload)) throw error
-      throw new InvalidPayload({ sideEffect: binding.sideEffect._tag, binding: binding.id, problem: error.problem })
+      const event = (options.origin as Event.Emitted).name
+      throw error instanceof InvalidPayload
+        ? new InvalidPayload({ sideEffect: error.sideEffect, binding: binding.id, event, problem: error.problem })
+        : Binding.died(event, binding, error)
     }
   }
 
@@ -229,15 +238,15 @@ export class Place {
     boundary.push(intent)
   }
 
-  /** Outside every boundary there is nothing to wait for. */
+  /** Outside every boundary there is nothing to wait for. Called where nothing interrupts. */
   private releaseAlone<A>(boundary: BoundaryState, value: A, message: () => string): Effect.Effect<A> {
     const release = Effect.suspend(() => boundary.close(succeeded) ?? Effect.void) as Effect.Effect<void>
-    return Effect.uninterruptible(Effect.as(
+    return Effect.as(
       this.root.outsideBoundary === "warn" && boundary.entries.length > 0
         ? Effect.andThen(Effect.logWarning(message()), release)
         : release,
       value
-    ))
+    )
   }
 
   private lateEvent(
@@ -253,7 +262,7 @@ export class Place {
     })
     return Effect.andThen(
       Effect.logError(message),
-      Effect.die(new BoundaryClosed({ boundary: name, intent: undefined, message }))
+      Effect.die(new BoundaryClosed({ boundary: name, intent: undefined, event: event as any, message }))
     )
   }
 

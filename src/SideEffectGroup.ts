@@ -12,7 +12,7 @@ import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import type * as Types from "effect/Types"
 import * as Binding from "./Binding.ts"
-import type * as Event from "./Event.ts"
+import * as Event from "./Event.ts"
 import { checkName } from "./internal/pattern.ts"
 import type { Names as RequiredNames, Without } from "./internal/requirement.ts"
 import { here, type Site } from "./internal/site.ts"
@@ -40,7 +40,7 @@ export type TypeId = "~effect-side-effects/SideEffectGroup"
  * @category models
  * @since 0.1.0
  */
-export interface SideEffectGroup<out S extends SideEffect.Any, out E extends Event.Any = never> extends Pipeable {
+export interface SideEffectGroup<in out S extends SideEffect.Any, in out E extends Event.Any = never> extends Pipeable {
   readonly [TypeId]: TypeId
   readonly name: string
   readonly sideEffects: ReadonlyMap<string, S>
@@ -65,8 +65,8 @@ export interface SideEffectGroup<out S extends SideEffect.Any, out E extends Eve
    *
    * The mapping can be left out for a side effect without a payload.
    *
-   * Throws when the side effect is bound to one of the events already (unless an `id` sets them apart), or the `id` is
-   * taken.
+   * Throws when the side effect is bound to one of the events already, unless an `id` sets them apart, or the `id` is
+   * taken. A pattern may select what is bound already: then the side effect follows twice.
    */
   on<const From extends Binding.Selector, Added extends SideEffect.Any>(
     from: From & Known<E, From>,
@@ -185,9 +185,12 @@ export interface NoEventOfTheGroupMatches<Pattern extends string> {
  * @category utility types
  * @since 0.1.0
  */
-export type OnArgs<E extends Event.Any, S extends SideEffect.Any> = [SideEffect.PayloadInput<S>] extends [void]
+export type OnArgs<E extends Event.Any, S extends SideEffect.Any> = IsVoid<SideEffect.PayloadInput<S>> extends true
   ? [mapping?: undefined, options?: Binding.Options<Event.Payload<E>, Event.EmittedOf<E>>]
   : [mapping: Mapping<E, S>, options?: Binding.Options<Event.Payload<E>, Event.EmittedOf<E>>]
+
+/** `any` is no void. */
+type IsVoid<P> = 0 extends 1 & P ? false : [P] extends [void] ? true : false
 
 /**
  * Makes the payload of a side effect of an event and its payload.
@@ -289,6 +292,8 @@ interface Fields {
 
 type Kind = "side effect" | "event"
 
+const article = (kind: Kind): string => kind === "event" ? "an event" : "a side effect"
+
 const duplicate = (group: string, kind: Kind, name: string, taken: Kind): Error =>
   new Error(
     kind === taken
@@ -309,14 +314,18 @@ const added = (
   definitions: Iterable<SideEffect.Any | Event.Any>,
   twice: boolean
 ): ReadonlyMap<string, any> => {
-  const all = new Map(into)
+  let all: Map<string, any> | undefined
   for (const definition of definitions) {
+    if (kind === "event" ? !Event.isEvent(definition) : !SideEffect.isSideEffect(definition)) {
+      throw new Error(`Group "${group}" was given something else where the definition of ${article(kind)} belongs.`)
+    }
     const name = definition._tag
-    if (all.has(name) && !(twice && all.get(name) === definition)) throw duplicate(group, kind, name, kind)
+    const known = (all ?? into).get(name)
+    if (known !== undefined && !(twice && known === definition)) throw duplicate(group, kind, name, kind)
     if (others.has(name)) throw duplicate(group, kind, name, kind === "event" ? "side effect" : "event")
-    all.set(name, definition)
+    if (known === undefined) (all ??= new Map(into)).set(name, definition)
   }
-  return all
+  return all ?? into
 }
 
 /** A pattern has chosen already, and its mapping was compiled for what it chose. */
@@ -339,7 +348,11 @@ const takenId = (group: string, id: string): Error =>
   )
 
 /** What only an `id` can tell from a slip. */
-const checkTwice = ({ bindings, name }: Fields, { events, id, selects, sideEffect }: Binding.Binding): void => {
+const checkTwice = (
+  name: string,
+  bindings: Iterable<Binding.Binding>,
+  { events, id, selects, sideEffect }: Binding.Binding
+): void => {
   if (selects !== undefined) return
   for (const other of bindings) {
     if (other.selects !== undefined || other.sideEffect !== sideEffect) continue
@@ -375,13 +388,14 @@ const Proto = {
     options: Binding.Options = {}
   ) {
     const chosen = (typeof from === "string" ? this.eventsByName.get(from) : undefined) ?? from
+    Binding.check(this.name, chosen, sideEffect, mapping)
     const named = Binding.namedBy(chosen)
     checkLate(this, named)
     const eventsByName = added(this.name, "event", this.eventsByName, this.sideEffects, named, true)
     const sideEffects = added(this.name, "side effect", this.sideEffects, eventsByName, [sideEffect], true)
     const binding = Binding.make(this.name, eventsByName, chosen, sideEffect, mapping, options, here(Proto.on))
     if (this.bindings.some(({ id }) => id === binding.id)) throw takenId(this.name, binding.id)
-    if (options.id === undefined) checkTwice(this, binding)
+    if (options.id === undefined) checkTwice(this.name, this.bindings, binding)
     return makeProto({ ...this, sideEffects, eventsByName, bindings: [...this.bindings, binding] })
   },
   merge(this: Fields, ...groups: ReadonlyArray<Any>) {
@@ -393,6 +407,7 @@ const Proto = {
       for (const binding of group.bindings) {
         const taken = bindings.get(binding.id)
         if (taken !== undefined && taken !== binding) throw takenId(this.name, binding.id)
+        if (taken === undefined && !Binding.hasOwnId(binding)) checkTwice(this.name, bindings.values(), binding)
         bindings.set(binding.id, binding)
       }
       annotations = Context.merge(annotations, group.annotations)
@@ -424,7 +439,7 @@ const pair = (group: Fields, handlers: Record<string, any>): Array<readonly [Sid
     )
   }
   return [...group.sideEffects].map(([name, sideEffect]) => {
-    const handler = handlers[name]
+    const handler = Object.hasOwn(handlers, name) ? handlers[name] : undefined
     if (handler === undefined) {
       throw new Error(`Group "${group.name}" was given no handler for its side effect "${name}".`)
     }

@@ -240,20 +240,18 @@ export const emits = <Ev extends Event.Any, A, Args extends ReadonlyArray<any>>(
 ) => Effect.Effect<A, E, R | SideEffects<Ev["_tag"]>> =>
 (self, ...args) =>
   Effect.tap(self, (result) => {
-    if (!(options?.when ?? isNoHttpError)(result)) return Effect.void
-    return emit(event, ...[payload === undefined ? undefined : mapped(event, () => payload(result, args))] as any)
+    const when = options?.when ?? isNoHttpError
+    if (guarded(event, "when", () => when(result)) !== true) return Effect.void
+    const made = payload === undefined ? undefined : guarded(event, "mapping", () => payload(result, args))
+    return emit(event, ...[made] as any)
   })
 
-const mapped = <A>(event: Event.Any, payload: () => A): A => {
+const guarded = <A>(event: Event.Any, what: string, f: () => A): A => {
   try {
-    return payload()
+    return f()
   } catch (cause) {
-    throw new Error(
-      `Event "${event._tag}": the mapping given to SideEffects.emits died with ${describe.error(cause)}`,
-      {
-        cause
-      }
-    )
+    const message = `Event "${event._tag}": the ${what} given to SideEffects.emits died with ${describe.error(cause)}`
+    throw new Error(message, { cause })
   }
 }
 

@@ -321,7 +321,7 @@ describe("a binding that throws", () => {
       assert.include(messages[1], "the enqueue of binding \"shop:order:placed -> monitor:ping\" died with Error: boom")
       assert.match(
         messages[2]!,
-        /^Invalid payload for side effect "shop:mail", made by binding "shop:order:placed -> shop:mail": /
+        /^Invalid payload for side effect "shop:mail", made by binding "shop:order:placed -> shop:mail" of event "shop:order:placed": /
       )
     }))
 })

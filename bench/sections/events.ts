@@ -6,6 +6,8 @@ import { repeat } from "../lib/subjects.ts"
 
 const Payload = Schema.Struct({ orderId: Schema.String, to: Schema.String, amount: Schema.Number })
 
+type AnyGroup = SideEffectGroup.SideEffectGroup<any, any>
+
 const numbers = (n: number): ReadonlyArray<number> => Array.from({ length: n }, (_, i) => i)
 
 // --- emit
@@ -25,8 +27,8 @@ type Placed = typeof Payload.Type
 const mapping = ({ amount, orderId, to }: Placed): Placed => ({ orderId, to, amount })
 
 const Bound = followers.reduce(
-  (group: SideEffectGroup.SideEffectGroup<any, any>, sideEffect) => group.on(OrderPlaced, sideEffect, mapping as any),
-  SideEffectGroup.make("orders")
+  (group: AnyGroup, sideEffect) => group.on(OrderPlaced, sideEffect, mapping as any),
+  SideEffectGroup.make("orders") as any
 )
 
 const layers = {
@@ -74,7 +76,7 @@ export const emitting = async (effort: Effort): Promise<void> => {
 // --- the catalogue
 
 /** 50 modules of 20 events, 20 side effects and 60 bindings each, every third one by a pattern. */
-const modules = (): ReadonlyArray<SideEffectGroup.SideEffectGroup<any, any>> =>
+const modules = (): ReadonlyArray<AnyGroup> =>
   numbers(50).map((m) => {
     const events = numbers(20).map((i) =>
       Event.make(`module${m}:event${i}:happened`, { description: `Event ${i} of ${m} happened.`, payload: Payload })
@@ -82,10 +84,10 @@ const modules = (): ReadonlyArray<SideEffectGroup.SideEffectGroup<any, any>> =>
     const sideEffects = numbers(20).map((i) =>
       SideEffect.make(`module${m}:effect${i}:do`, { description: `Does ${i} of ${m}.`, payload: Payload })
     )
-    return numbers(60).reduce((group: SideEffectGroup.SideEffectGroup<any, any>, i) => {
+    return numbers(60).reduce((group: AnyGroup, i) => {
       const from = i < 20 ? events[i]! : i < 40 ? `module${m}:event${i - 20}:*` : events[(i + 7) % 20]!
       return group.on(from, sideEffects[i % 20]!, mapping as any)
-    }, SideEffectGroup.make(`module${m}`).events(...events))
+    }, SideEffectGroup.make(`module${m}`).events(...events) as any)
   })
 
 const seconds = (run: () => unknown): number => {
@@ -95,7 +97,7 @@ const seconds = (run: () => unknown): number => {
 }
 
 export const catalogue = (rounds: number): void => {
-  const all: ReadonlyArray<SideEffectGroup.SideEffectGroup<any, any>> = modules()
+  const all = modules()
   const catalog = Catalog.make(all)
   heading(
     "The catalogue",

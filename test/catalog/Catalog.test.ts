@@ -121,7 +121,9 @@ describe("Catalog.make", () => {
     const backoff = Schedule.exponential("1 second")
     assert.strictEqual(retry(Schedule.upTo(backoff, { times: 3 })), "up to 3 times: after 1s, 2s, 4s")
     assert.strictEqual(retry(Schedule.recurs(1)), "once: after 0")
-    assert.strictEqual(retry(Schedule.recurs(0)), "never")
+    assert.strictEqual(retry(Schedule.recurs(0)), "by a schedule")
+    const byError = Schedule.while(backoff, ({ input }) => (input as { status: number }).status >= 500)
+    assert.strictEqual(retry(byError), "by a schedule")
     assert.strictEqual(
       retry({ schedule: Schedule.jittered(Schedule.spaced("1 minute")), while: () => true }),
       "without end: after 1m, 1m, 1m, 1m, 1m and so on, if the error allows it"
@@ -163,6 +165,11 @@ describe("Catalog.check", () => {
       "x"
     ])
     const Named = Event.make("a:named", { description: "a:named" })
+    const described = ["Todo list was completed.", "Заказ оформлен.", "注文が作成された", "Ping."].map((
+      description,
+      i
+    ) => SideEffect.make(`a:n${i}`, { description }).annotate(Catalog.EnqueuedBy, ["x"]))
+    assert.deepStrictEqual(kinds(SideEffectGroup.make("g").add(...described)), [])
     assert.deepStrictEqual(kinds(SideEffectGroup.make("g").on(Named, Ping).add(Todo)), [
       "no-description a:named",
       "no-description a:todo"

@@ -71,6 +71,23 @@ describe("patterns", () => {
     expect<Names<"accounts:clo">>().type.toBe<never>()
   })
 
+  test("may match a name that is known only in part", () => {
+    const Made = Event.make("made:created" as `${string}:created`, {
+      description: "Made at run time.",
+      payload: { made: Schema.Boolean }
+    })
+    Events.events(Made).on("orders:order:*", Audit, (payload, event) => {
+      expect<typeof payload>().type.toBe<
+        | { readonly orderId: string; readonly email: string }
+        | { readonly orderId: string; readonly parcel: number }
+        | { readonly made: boolean }
+      >()
+      return { event: event.name, payload }
+    })
+    expect(SideEffectGroup.make("g").events(Made).on).type.toBeCallableWith("a:b:*", Ping)
+    expect(Events.on).type.toBeCallableWith("orders:*" as `${string}:*`, Ping)
+  })
+
   test("give the union of the payloads", () => {
     Events.on("orders:order:*", Audit, (payload, event) => {
       expect(payload).type.toBe<
@@ -107,6 +124,9 @@ describe("bindings that do not compile", () => {
     // @ts-expect-error Type 'number' is not assignable to type 'string'
     Events.on(OrderPlaced, Mail, ({ email }) => ({ orderId: 1, to: email }))
     expect(Events.on).type.toBeCallableWith(OrderPlaced, Ping)
+    const Anything = SideEffect.make("anything", { description: "Anything.", payload: Schema.Any })
+    expect(Events.on).type.toBeCallableWith(OrderPlaced, Anything, () => 1)
+    expect(Events.on).type.not.toBeCallableWith(OrderPlaced, Anything)
     expect(Events.on).type.toBeCallableWith(OrderPlaced, Mail, () => ({ orderId: "1", to: "ada" }), {
       id: "confirmation",
       priority: 1,
@@ -192,6 +212,14 @@ describe("11. The type names the effects", () => {
     expect(Layer.provide(SideEffects.LiveLayer(Pings.events(OrderPlaced)), emitting)).type.toBe<
       Layer.Layer<SideEffects.SideEffects<"monitor:ping" | "orders:order:placed">>
     >()
+  })
+
+  test("a group cannot be taken for one that knows more", () => {
+    expect(Events).type.not.toBeAssignableTo<SideEffectGroup.SideEffectGroup<typeof Ping, typeof OrderPlaced>>()
+    expect(SideEffectGroup.make("g").events(OrderPlaced)).type.not.toBeAssignableTo<
+      SideEffectGroup.SideEffectGroup<never, typeof OrderPlaced | typeof OrderShipped>
+    >()
+    expect(Orders).type.toBeAssignableTo<SideEffectGroup.Any>()
   })
 
   test("merged groups know what each of them knows", () => {

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as JsonSchema from "effect/JsonSchema"
 import * as Predicate from "effect/Predicate"
+import * as Pull from "effect/Pull"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -214,7 +215,10 @@ const describeRetry = (retry: SideEffect.Retry<unknown>): string => {
     let now = 0
     while (pauses.length < most) {
       const next = yield* Effect.exit(step(now, undefined))
-      if (Exit.isFailure(next)) break
+      if (Exit.isFailure(next)) {
+        if (Pull.isDoneCause(next.cause)) break
+        return undefined
+      }
       pauses.push(next.value[1])
       now += Duration.toMillis(next.value[1])
     }
@@ -222,10 +226,10 @@ const describeRetry = (retry: SideEffect.Retry<unknown>): string => {
   })
   // Jitter is shown by its middle, so that a catalogue is the same every time.
   const exit = Effect.runSyncExit(Effect.provideService(preview, Random.Random, middle))
-  if (Exit.isFailure(exit)) return `by a schedule${some}`
+  // One that looks at the error has none to look at here.
+  if (Exit.isFailure(exit) || exit.value === undefined || exit.value.length === 0) return `by a schedule${some}`
   const pauses = exit.value.slice(0, shown).map((pause) => Duration.format(pause))
   const times = exit.value.length
-  if (times === 0) return "never"
   return (times === most ? "without end" : times === 1 ? "once" : `up to ${times} times`) +
     `: after ${pauses.join(", ")}${times > shown ? " and so on" : ""}${some}`
 }

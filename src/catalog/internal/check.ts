@@ -51,7 +51,7 @@ export const check = (catalog: model.Catalog): ReadonlyArray<Finding> => [
   ...sameSummaries(catalog.sideEffects)
 ]
 
-const placeholder = /^(to-?do|fix-?me|tbd|xxx|\?+|\.+)\b|^\W*$/i
+const placeholder = /^(TODO|FIXME|TBD|XXX)\b|^(todo|fixme|tbd)\s*([:.!?-]|$)|^[^\p{L}\p{N}\p{Extended_Pictographic}]*$/u
 
 const undescribed = (what: string, entries: ReadonlyArray<model.Entry>): ReadonlyArray<Finding> =>
   entries.filter(({ description, name, summary }) => placeholder.test(summary) || description.trim() === name).map((
