@@ -121,7 +121,7 @@ export interface Any {
  * @category utility types
  * @since 0.1.0
  */
-export type SideEffects<G extends Any> = G extends SideEffectGroup<infer S, any> ? S : never
+export type SideEffects<G extends Any> = G extends SideEffectGroup<infer S, infer _> ? S : never
 
 /**
  * The events of a group.
@@ -129,7 +129,7 @@ export type SideEffects<G extends Any> = G extends SideEffectGroup<infer S, any>
  * @category utility types
  * @since 0.1.0
  */
-export type Events<G extends Any> = G extends SideEffectGroup<any, infer E> ? E : never
+export type Events<G extends Any> = G extends SideEffectGroup<infer _, infer E> ? E : never
 
 /**
  * The names of the side effects and events of a group: all that a program may enqueue or emit under its layers.

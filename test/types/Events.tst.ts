@@ -222,6 +222,13 @@ describe("11. The type names the effects", () => {
     expect(Orders).type.toBeAssignableTo<SideEffectGroup.Any>()
   })
 
+  test("the names of a group without events, or without side effects", () => {
+    const Pings = SideEffectGroup.make("pings").add(Ping)
+    expect<SideEffectGroup.Names<typeof Pings>>().type.toBe<"monitor:ping">()
+    const Facts = SideEffectGroup.make("facts").events(OrderPlaced)
+    expect<SideEffectGroup.Names<typeof Facts>>().type.toBe<"orders:order:placed">()
+  })
+
   test("merged groups know what each of them knows", () => {
     const Merged = SideEffectGroup.make("all").merge(Orders, SideEffectGroup.make("none"))
     expect<SideEffectGroup.Events<typeof Merged>>().type.toBe<
