@@ -26,7 +26,9 @@ import * as Equal from "effect/Equal"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as vm from "node:vm"
 import { logs } from "./fixtures.ts"
@@ -164,6 +166,56 @@ describe("group.on", () => {
     assert.strictEqual(Binding.byEvent(all.bindings)("shop:order:placed").length, 1)
   })
 
+  it("does not mind events that come after the pattern of a group that was merged in", () => {
+    const orders = SideEffectGroup.make("orders").events(Placed)
+      .on("shop:**", Audit, ({ id }, { name }) => ({ event: name, id }))
+    assert.strictEqual(SideEffectGroup.make("all").merge(orders).events(Shipped).eventsByName.size, 2)
+  })
+
+  it("refuses what two groups bind alike, also when they are merged", () => {
+    const a = SideEffectGroup.make("a").on(Closed, Ping)
+    const b = SideEffectGroup.make("b").on([Placed, Closed], Ping)
+    assert.throws(
+      () => SideEffectGroup.make("all").merge(a, b),
+      "Group \"all\" binds side effect \"monitor:ping\" to event \"shop:closed\" twice"
+    )
+  })
+
+  it("a pattern may select what is bound already, and then it follows twice", () => {
+    const group = SideEffectGroup.make("g").on(Closed, Ping).on("shop:*", Ping)
+    assert.deepStrictEqual(Binding.byEvent(group.bindings)("shop:closed").map(({ id }) => id), [
+      "shop:closed -> monitor:ping",
+      "shop:* -> monitor:ping"
+    ])
+  })
+
+  it("selects by a regular expression, too", () => {
+    const group = SideEffectGroup.make("g").events(Placed, Shipped, Closed).on(/order:(placed|lost)$/g, Ping)
+    assert.deepStrictEqual([...group.bindings[0]!.events], ["shop:order:placed"])
+    assert.strictEqual(group.bindings[0]!.id, "/order:(placed|lost)$/g -> monitor:ping")
+  })
+
+  it("refuses what is no event, no side effect and no mapping, where no compiler has seen it", () => {
+    const group: any = SideEffectGroup.make("g")
+    assert.throws(
+      () => group.on(undefined, Ping),
+      "Group \"g\": on takes an event, an array of events, a pattern or a RegExp"
+    )
+    assert.throws(() => group.on([], Ping), "Group \"g\": on takes an event, an array of events")
+    assert.throws(() => group.on(Ping, Ping), "Group \"g\": on takes an event")
+    assert.throws(() => group.on(Closed, undefined), "Group \"g\": on takes the definition of a side effect second")
+    assert.throws(() => group.on(Closed, Mail, "to"), "Group \"g\": on takes a function that makes the payload third")
+    assert.throws(
+      () => group.on(Closed, Ping, undefined, { priority: NaN }),
+      "was given priority: NaN. It takes a number"
+    )
+    assert.throws(
+      () => group.events(Ping),
+      "Group \"g\" was given something else where the definition of an event belongs"
+    )
+    assert.throws(() => group.add(Closed), "Group \"g\" was given something else where the definition of a side effect")
+  })
+
   it("merges the same binding once, and refuses another one with its id", () => {
     const all = SideEffectGroup.make("all").merge(Shop, Shop, SideEffectGroup.make("part").merge(Shop))
     assert.strictEqual(all.bindings.length, 3)
@@ -179,6 +231,10 @@ describe("group.on", () => {
     assert.throws(() => Shop.events(Clash), "Group \"shop\" has both a side effect and an event named \"shop:mail\"")
     assert.throws(
       () => SideEffectGroup.make("g").events(Clash).add(Mail),
+      "Group \"g\" has both a side effect and an event named \"shop:mail\""
+    )
+    assert.throws(
+      () => SideEffectGroup.make("g").add(Mail).merge(SideEffectGroup.make("other").events(Clash)),
       "Group \"g\" has both a side effect and an event named \"shop:mail\""
     )
     const Twin = Event.make("shop:closed", { description: "Another one." })
@@ -255,6 +311,13 @@ describe("emit", () => {
     }).pipe(Effect.provide(SideEffects.TestLayerFor(group)))
   })
 
+  it.effect("follows only a `when` that says true", () => {
+    const group = SideEffectGroup.make("g").on(Placed, Ping, undefined, { when: ({ id }) => id as any })
+    return Effect.gen(function*() {
+      assert.deepStrictEqual((yield* SideEffects.plan(placed)).intents, [])
+    }).pipe(Effect.provide(SideEffects.TestLayerFor(group)))
+  })
+
   it("sorts the bindings of a group out once, not for every emit", () => {
     const find = Binding.byEvent(Shop.bindings)
     assert.strictEqual(find("shop:order:placed").length, 3)
@@ -311,7 +374,8 @@ describe("a binding that throws", () => {
         const group of [
           SideEffectGroup.make("g").on(Placed, Ping, undefined, { when: boom }),
           SideEffectGroup.make("g").on(Placed, Ping, undefined, { enqueue: boom }),
-          SideEffectGroup.make("g").on(Placed, Mail, () => ({ to: 1 } as any))
+          SideEffectGroup.make("g").on(Placed, Mail, () => ({ to: 1 } as any)),
+          SideEffectGroup.make("g").on(Placed, Ping, undefined, { enqueue: { delay: "soon" as any } })
         ]
       ) {
         const { exit } = yield* capture(placed, { group })
@@ -323,6 +387,7 @@ describe("a binding that throws", () => {
         messages[2]!,
         /^Invalid payload for side effect "shop:mail", made by binding "shop:order:placed -> shop:mail" of event "shop:order:placed": /
       )
+      assert.match(messages[3]!, /^Event "shop:order:placed": binding "shop:order:placed -> monitor:ping" died with /)
     }))
 })
 
@@ -366,6 +431,120 @@ describe("boundaries", () => {
       ))
       yield* expectEmitted(Placed, undefined, { times: 1 })
       yield* expectEnqueued(Mail)
+    }).pipe(Effect.provide(SideEffects.TestLayerFor(Shop))))
+
+  it.effect("leaves at once through several of them", () =>
+    Effect.gen(function*() {
+      const inner = SideEffects.boundary(SideEffects.emit(Closed))
+      const around = SideEffects.boundary(inner, { nested: "release" })
+      yield* Effect.ignore(
+        SideEffects.boundary(Effect.andThen(around, Effect.fail("no")), { nested: "release" })
+      )
+      yield* expectEmitted(Closed)
+    }).pipe(Effect.provide(SideEffects.TestLayer)))
+
+  it.effect("goes with what follows from it where `nested` lets some pass", () =>
+    Effect.gen(function*() {
+      yield* Effect.ignore(SideEffects.boundary(
+        Effect.gen(function*() {
+          yield* SideEffects.boundary(placed)
+          assert.deepStrictEqual(yield* SideEffects.events, [])
+          yield* SideEffects.boundary(SideEffects.emit(Shipped, { id: "2" }))
+          assert.strictEqual((yield* SideEffects.events).length, 1)
+          return yield* Effect.fail("no")
+        }),
+        { nested: (intents) => intents.filter(({ name }) => name === "shop:mail") }
+      ))
+      assert.deepStrictEqual(names(yield* (yield* Recorder).intents), ["shop:mail"])
+      assert.deepStrictEqual((yield* (yield* Recorder).events).map(({ name }) => name), ["shop:order:placed"])
+    }).pipe(Effect.provide(SideEffects.TestLayerFor(Shop))))
+
+  for (const nested of ["capture", "release"] as const) {
+    it.effect(`one that outlives the one around it (${nested}) dies and discards, also with events alone`, () =>
+      Effect.gen(function*() {
+        const ended = yield* Latch.make()
+        let reports: ReadonlyArray<string> = []
+        const late = SideEffects.boundary(Effect.andThen(placed, ended.await), {
+          onClose: ({ outcome }) => Effect.sync(() => (reports = [...reports, outcome]))
+        })
+        let fiber: Fiber.Fiber<unknown> | undefined
+        yield* Effect.ignore(SideEffects.boundary(
+          Effect.gen(function*() {
+            fiber = yield* Effect.forkDetach(late, { startImmediately: true })
+            return yield* Effect.fail("no")
+          }),
+          { name: "outer", nested }
+        ))
+        yield* ended.open
+        const defect = defectOf(yield* Fiber.await(fiber!))
+        assert.instanceOf(defect, SideEffects.BoundaryClosed)
+        assert.match(
+          defect.message,
+          /^A boundary with event "shop:order:placed" succeeded only after boundary "outer" around it had ended/
+        )
+        assert.strictEqual(defect.event?.name, "shop:order:placed")
+        assert.deepStrictEqual(reports, ["discarded"])
+        yield* expectNotEmitted(Placed)
+        const why = yield* Effect.flip(expectEmitted(Placed))
+        assert.include(
+          why.message,
+          "discarded: its boundary succeeded only after boundary \"outer\" around it had ended"
+        )
+      }).pipe(Effect.provide(SideEffects.TestLayer)))
+  }
+
+  it.effect("a captured one with events alone says that it was captured", () =>
+    Effect.gen(function*() {
+      let outcome: string | undefined
+      const inner = SideEffects.boundary(placed, { onClose: (report) => Effect.sync(() => (outcome = report.outcome)) })
+      yield* SideEffects.boundary(inner)
+      assert.strictEqual(outcome, "captured")
+    }).pipe(Effect.provide(SideEffects.TestLayer)))
+
+  const asking = Policy.make({ name: "asking", decide: () => Policy.allow })
+  it.effect.each([undefined, asking])(
+    "events of boundaries side by side keep the order of emission",
+    (policy) =>
+      Effect.gen(function*() {
+        const seen: Array<unknown> = []
+        const idsOf = (events: ReadonlyArray<Event.Emitted>) => events.map(({ payload }) => (payload as any).id)
+        const unit = (ids: ReadonlyArray<string>) =>
+          SideEffects.boundary(
+            Effect.forEach(ids, (id) => Effect.andThen(SideEffects.emit(Shipped, { id }), Effect.yieldNow))
+          )
+        yield* SideEffects.boundary(
+          Effect.gen(function*() {
+            yield* Effect.all([unit(["1", "3"]), unit(["2", "4", "5"])], { concurrency: "unbounded" })
+            yield* SideEffects.emit(Shipped, { id: "6" })
+            seen.push(idsOf(yield* SideEffects.events))
+          }),
+          { policy }
+        )
+        const recorder = yield* Recorder
+        seen.push(idsOf(yield* recorder.events), idsOf(yield* recorder.emitted))
+        const inOrder = ["1", "2", "3", "4", "5", "6"]
+        assert.deepStrictEqual(seen, [inOrder, inOrder, inOrder])
+      }).pipe(Effect.provide(SideEffects.TestLayer))
+  )
+
+  it.effect("one that ends while a policy is asked about what follows leaves nothing behind", () =>
+    Effect.gen(function*() {
+      const asked = yield* Latch.make()
+      const answer = yield* Latch.make()
+      const slow = Policy.make({ name: "slow", onEnqueue: () => Effect.andThen(asked.open, answer.await) })
+      let fiber: Fiber.Fiber<unknown> | undefined
+      yield* SideEffects.boundary(
+        Effect.gen(function*() {
+          fiber = yield* Effect.forkDetach(placed, { startImmediately: true })
+          yield* asked.await
+        }),
+        { name: "request", policy: slow }
+      )
+      yield* answer.open
+      const defect = defectOf(yield* Fiber.await(fiber!))
+      assert.match(defect.message, /^Event "shop:order:placed" was emitted after boundary "request" had ended/)
+      yield* expectNothing
+      yield* expectNotEmitted(Placed)
     }).pipe(Effect.provide(SideEffects.TestLayerFor(Shop))))
 
   it.effect("a boundary by hand shows its events", () =>
@@ -414,6 +593,40 @@ describe("boundaries", () => {
       )
     }).pipe(Effect.provide(Layer.provideMerge(layer, log.layer)))
   })
+
+  it.effect("outside of any, there is no warning where nothing follows", () => {
+    const log = logs()
+    return Effect.gen(function*() {
+      yield* SideEffects.emit(Shipped, { id: "1" })
+      assert.deepStrictEqual(log.lines, [])
+    }).pipe(
+      Effect.provide(Layer.provideMerge(
+        SideEffects.LiveLayer(SideEffectGroup.make("g").events(Shipped)),
+        log.layer
+      ))
+    )
+  })
+
+  it.effect("outside of any, an interruption leaves nothing without an end", () =>
+    Effect.gen(function*() {
+      const wait = Policy.make({ name: "wait", onEnqueue: () => Effect.yieldNow })
+      const recorder = yield* Recorder
+      for (let ops = 2; ops < 30; ops++) {
+        for (let yields = 0; yields < 8; yields++) {
+          for (const program of [placed, SideEffects.enqueue(Ping), SideEffects.withPolicy(placed, wait)]) {
+            const fiber = yield* Effect.forkChild(
+              Effect.provideService(program as typeof placed, Scheduler.MaxOpsBeforeYield, ops)
+            )
+            for (let i = 0; i < yields; i++) yield* Effect.yieldNow
+            yield* Fiber.interrupt(fiber)
+          }
+        }
+      }
+      const { length } = yield* recorder.emitted
+      assert.isAbove(length, 50)
+      assert.strictEqual((yield* recorder.events).length, length)
+      assert.strictEqual((yield* recorder.decisions).length, (yield* recorder.enqueued).length)
+    }).pipe(Effect.provide(SideEffects.TestLayerFor(Shop))))
 
   it.effect("outside of any, reject dies with NoBoundary", () => {
     const { calls, layer } = live(Shop, { outsideBoundary: "reject" })
@@ -583,6 +796,28 @@ describe("layers", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("a plan inside a unit of work has its events, also when the program fails", () =>
+    Effect.gen(function*() {
+      const { events, exit } = yield* SideEffects.boundary(
+        SideEffects.plan(Effect.andThen(placed, Effect.fail("no")))
+      )
+      assert.isTrue(Exit.isFailure(exit))
+      assert.deepStrictEqual(events.map(({ name }) => name), ["shop:order:placed"])
+      yield* expectNotEmitted(Placed)
+    }).pipe(Effect.provide(SideEffects.TestLayerFor(Shop))))
+
+  it.effect("a recorder gives snapshots, and forgets", () =>
+    Effect.gen(function*() {
+      const recorder = yield* Recorder
+      yield* SideEffects.emit(Closed)
+      const events = yield* recorder.events
+      const emitted = yield* recorder.emitted
+      yield* SideEffects.emit(Closed)
+      assert.deepStrictEqual([events.length, emitted.length], [1, 1])
+      yield* recorder.clear
+      assert.deepStrictEqual([yield* recorder.events, yield* recorder.emitted], [[], []])
+    }).pipe(Effect.provide(SideEffects.TestLayer)))
+
   it.effect("capture has the events of what was released", () =>
     Effect.gen(function*() {
       const released = yield* capture(SideEffects.boundary(placed), { group: Shop })
@@ -653,6 +888,7 @@ describe("emits", () => {
   const responses: ReadonlyArray<readonly [string, unknown, boolean]> = [
     ["a web response 200", new Response("ok"), true],
     ["a web response 303", new Response(null, { status: 303 }), true],
+    ["a web response 400", new Response(null, { status: 400 }), false],
     ["a web response 404", new Response(null, { status: 404 }), false],
     ["a web response 500", new Response(null, { status: 500 }), false],
     ["a web response 404 of another realm", new foreign(404), false],
@@ -665,6 +901,18 @@ describe("emits", () => {
     Effect.gen(function*() {
       yield* Effect.succeed(response).pipe(SideEffects.emits(Closed))
       yield* emitted ? expectEmitted(Closed) : expectNotEmitted(Closed)
+    }).pipe(Effect.provide(SideEffects.TestLayer)))
+
+  it.effect("a `when` that throws dies naming the event", () =>
+    Effect.gen(function*() {
+      const when = () => {
+        throw new Error("boom")
+      }
+      const exit = yield* Effect.exit(Effect.succeed(1).pipe(SideEffects.emits(Closed, undefined, { when })))
+      assert.strictEqual(
+        defectOf(exit).message,
+        "Event \"shop:closed\": the when given to SideEffects.emits died with Error: boom"
+      )
     }).pipe(Effect.provide(SideEffects.TestLayer)))
 
   it.effect("`when` replaces the default", () =>
