@@ -80,6 +80,7 @@ const compilerOptions = {
   types: ["node"],
   rootDir: ".",
   outDir: "out",
+  declaration: true,
   strict: true,
   exactOptionalPropertyTypes: true,
   noUncheckedIndexedAccess: true,
@@ -104,10 +105,12 @@ write(
   "entrances.ts",
   entrances.map((subpath, index) => `export * as _${index} from "${posix.join(name, subpath)}"\n`).join("")
 )
-copyFileSync(join(root, "scripts", "consumer", "main.ts"), join(project, "main.ts"))
+for (const program of ["main.ts", "declarations.ts"]) {
+  copyFileSync(join(root, "scripts", "consumer", program), join(project, program))
+}
 write("readme.ts", fencesOfPage("README.md")[0]?.code ?? fail("README.md has no ts fence"))
 
-const programs = ["entrances", "main", "readme"]
+const programs = ["entrances", "main", "declarations", "readme"]
 for (const resolution of ["bundler", "nodenext"] as const) {
   const { ok, output } = compile(resolution, programs.map((program) => `${program}.ts`))
   if (!ok) fail(`The consumer's programs do not compile with moduleResolution ${resolution}:\n${output}`)
@@ -142,7 +145,7 @@ const mistakes = [
     what: "a binding to an event that the group does not have",
     code:
       `SideEffectGroup.make("orders").events(OrderPlaced).on("orders:plcaed", NotifyWarehouse, () => ({ orderId: "1" }))`,
-    explained: /NoEventOfTheGroupMatches<"orders:plcaed">/
+    explained: /NoEventSoFarMatches<"orders:plcaed">/
   },
   {
     what: "a mapping that does not make the payload of its side effect",

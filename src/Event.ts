@@ -62,7 +62,7 @@ export interface Event<in out Name extends string, in out Payload extends Payloa
 {
   new(_: never): {}
 
-  readonly [TypeId]: TypeId
+  readonly "~effect-side-effects/Event": TypeId
   readonly _tag: Name
   readonly description: string
   /** The first line of the description. */
@@ -84,7 +84,7 @@ export interface Event<in out Name extends string, in out Payload extends Payloa
  * @since 0.1.0
  */
 export interface Any extends Pipeable {
-  readonly [TypeId]: TypeId
+  readonly "~effect-side-effects/Event": TypeId
   readonly _tag: string
   readonly description: string
   readonly summary: string
@@ -249,7 +249,7 @@ export const make = <
 export const makeAt = (
   site: Site,
   name: string,
-  options: { readonly description: string; readonly payload?: unknown }
+  options: Parameters<typeof fieldsOf>[3]
 ): any => define({ [TypeId]: TypeId }, fieldsOf("Event", name, site, options))
 
 /**

@@ -5,9 +5,11 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import * as Event from "./Event.ts"
+import { MayBeUnbound } from "./internal/annotations.ts"
 import type { PayloadSchema, ToPayloadSchema } from "./internal/definition.ts"
 import { checkName } from "./internal/pattern.ts"
 import { here } from "./internal/site.ts"
@@ -173,7 +175,8 @@ export const make = <
   }
   const subject = label.charAt(0).toUpperCase() + label.slice(1)
   const event = (name: string, what: string, payload: unknown) =>
-    Event.makeAt(site, `${prefix}:${name}`, { description: `${subject} ${what}.`, payload })
+    Event.makeAt(site, `${prefix}:${name}`, { description: `${subject} ${what}.`, payload, annotations })
+  const annotations = Context.make(MayBeUnbound, true) as Context.Context<any>
   const id = { [idColumn]: model.fields[idColumn] }
   const events = {
     creating: event("creating", "is about to be created", model.insert),

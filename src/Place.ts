@@ -308,9 +308,10 @@ const outsideMessage = (intent: IntentImpl): string =>
   "Wrap the unit of work in SideEffects.boundary, or say outsideBoundary: \"dispatch\" or \"reject\" in the layer."
 
 const outsideEventMessage = (event: Event.EmittedImpl, n: number): string =>
-  `Event "${event.name}" was emitted outside a boundary, so ${n === 1 ? "the side effect" : `the ${n} side effects`} ` +
-  "bound to it are dispatched at once, whatever happens next. Wrap the unit of work in SideEffects.boundary, or say " +
-  "outsideBoundary: \"dispatch\" or \"reject\" in the layer."
+  `Event "${event.name}" was emitted outside a boundary, so ${
+    n === 1 ? "the side effect bound to it is" : `the ${n} side effects bound to it are`
+  } dispatched at once, whatever happens next. Wrap the unit of work in SideEffects.boundary (in Effect.fn, put it ` +
+  "behind SideEffects.emits), or say outsideBoundary: \"dispatch\" or \"reject\" in the layer."
 
 /**
  * The requirement of a program that enqueues side effects and emits events: `Name` is the union of their names.

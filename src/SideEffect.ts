@@ -66,7 +66,7 @@ export interface SideEffect<in out Name extends string, in out Payload extends P
 {
   new(_: never): {}
 
-  readonly [TypeId]: TypeId
+  readonly "~effect-side-effects/SideEffect": TypeId
   readonly _tag: Name
   /** Where the handler lives in Effect's context. */
   readonly key: string
@@ -117,7 +117,7 @@ export interface SideEffect<in out Name extends string, in out Payload extends P
  * @since 0.1.0
  */
 export interface Any extends Pipeable {
-  readonly [TypeId]: TypeId
+  readonly "~effect-side-effects/SideEffect": TypeId
   readonly _tag: string
   readonly key: string
   readonly description: string

@@ -46,6 +46,8 @@ export interface SideEffectGroup<in out S extends SideEffect.Any, in out E exten
   readonly sideEffects: ReadonlyMap<string, S>
   readonly eventsByName: ReadonlyMap<string, E>
   readonly bindings: ReadonlyArray<Binding.Binding>
+  /** The groups that were merged in. */
+  readonly parts: ReadonlyArray<Any>
   readonly annotations: Context.Context<never>
 
   /** The group with more side effects. Throws when a name is taken already. */
@@ -76,8 +78,8 @@ export interface SideEffectGroup<in out S extends SideEffect.Any, in out E exten
 
   /**
    * The group with all side effects, events and bindings of other groups. The same definition may come from several of
-   * them; two definitions of one name throw. A pattern keeps to the events of the group it was written in. Annotations
-   * of the others are merged in, later ones win.
+   * them; two definitions of one name throw. A pattern keeps to the events of the group it was written in, and an
+   * annotation to the group it was put on.
    */
   merge<const Groups extends ReadonlyArray<Any>>(
     ...groups: Groups
@@ -112,6 +114,7 @@ export interface Any {
   readonly sideEffects: ReadonlyMap<string, SideEffect.Any>
   readonly eventsByName: ReadonlyMap<string, Event.Any>
   readonly bindings: ReadonlyArray<Binding.Binding>
+  readonly parts: ReadonlyArray<Any>
   readonly annotations: Context.Context<never>
 }
 
@@ -166,17 +169,18 @@ export type Selected<E extends Event.Any, From> = From extends string ? Event.Ma
  * @since 0.1.0
  */
 export type Known<E extends Event.Any, From> = From extends string
-  ? [Event.Matching<E, From>] extends [never] ? NoEventOfTheGroupMatches<From> : unknown
+  ? [Event.Matching<E, From>] extends [never] ? NoEventSoFarMatches<From> : unknown
   : unknown
 
 /**
- * What the compiler shows where no event that the group has by then matches a pattern or a name.
+ * What the compiler shows where no event that the group has so far matches a pattern or a name: it is misspelt, or stands
+ * before its events.
  *
  * @category utility types
  * @since 0.1.0
  */
-export interface NoEventOfTheGroupMatches<Pattern extends string> {
-  readonly "~effect-side-effects/NoEventOfTheGroupMatches": Pattern
+export interface NoEventSoFarMatches<Pattern extends string> {
+  readonly "~effect-side-effects/NoEventSoFarMatches": Pattern
 }
 
 /**
@@ -277,6 +281,7 @@ export const make = (name: string): SideEffectGroup<never> =>
     sideEffects: new Map(),
     eventsByName: new Map(),
     bindings: [],
+    parts: [],
     annotations: Context.empty(),
     "~effect-side-effects/site": here(make)
   })
@@ -286,6 +291,7 @@ interface Fields {
   readonly sideEffects: ReadonlyMap<string, any>
   readonly eventsByName: ReadonlyMap<string, any>
   readonly bindings: ReadonlyArray<Binding.Binding>
+  readonly parts: ReadonlyArray<Any>
   readonly annotations: Context.Context<never>
   readonly "~effect-side-effects/site": Site
 }
@@ -399,7 +405,7 @@ const Proto = {
     return makeProto({ ...this, sideEffects, eventsByName, bindings: [...this.bindings, binding] })
   },
   merge(this: Fields, ...groups: ReadonlyArray<Any>) {
-    let { annotations, eventsByName, sideEffects } = this
+    let { eventsByName, sideEffects } = this
     const bindings = new Map(this.bindings.map((binding) => [binding.id, binding]))
     for (const group of groups) {
       eventsByName = added(this.name, "event", eventsByName, sideEffects, group.eventsByName.values(), true)
@@ -410,9 +416,9 @@ const Proto = {
         if (taken === undefined && !Binding.hasOwnId(binding)) checkTwice(this.name, bindings.values(), binding)
         bindings.set(binding.id, binding)
       }
-      annotations = Context.merge(annotations, group.annotations)
     }
-    return makeProto({ ...this, annotations, bindings: [...bindings.values()], eventsByName, sideEffects })
+    const parts = [...this.parts, ...groups]
+    return makeProto({ ...this, bindings: [...bindings.values()], eventsByName, parts, sideEffects })
   },
   annotate(this: Fields, key: Context.Key<any, any>, value: any) {
     return makeProto({ ...this, annotations: Context.add(this.annotations, key, value) })
@@ -453,6 +459,7 @@ const makeProto = (fields: Fields): any =>
     sideEffects: fields.sideEffects,
     eventsByName: fields.eventsByName,
     bindings: fields.bindings,
+    parts: fields.parts,
     annotations: fields.annotations,
     "~effect-side-effects/site": fields["~effect-side-effects/site"]
   })

@@ -937,6 +937,27 @@ describe("emits", () => {
     }).pipe(Effect.provide(SideEffects.TestLayer)))
 })
 
+describe("expectEnqueued explains", () => {
+  it.effect("that nothing follows from an event where the group is not known", () =>
+    Effect.gen(function*() {
+      yield* placed
+      const { message } = yield* Effect.flip(expectEnqueued(Mail))
+      assert.strictEqual(
+        message,
+        "Expected side effect \"shop:mail\" to be enqueued\nbut nothing was enqueued.\nEmitted: shop:order:placed. Nothing " +
+          "follows from an event here: a recorder knows what a group binds to it only if it is that of " +
+          "TestLayerFor(group), or of capture with { group }."
+      )
+    }).pipe(Effect.provide(SideEffects.TestLayer)))
+
+  it.effect("and does not where it is", () =>
+    Effect.gen(function*() {
+      yield* placed
+      const { message } = yield* Effect.flip(expectEnqueued(Mail, { to: "bob" }))
+      assert.notInclude(message, "TestLayerFor")
+    }).pipe(Effect.provide(SideEffects.TestLayerFor(Shop))))
+})
+
 describe("expectEmitted explains", () => {
   const explained = (program: Effect.Effect<unknown, unknown, SideEffects.SideEffects<any>>) =>
     Effect.gen(function*() {

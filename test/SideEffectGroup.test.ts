@@ -20,12 +20,13 @@ describe("SideEffectGroup", () => {
     assert.isFalse(SideEffectGroup.isSideEffectGroup(Mail))
   })
 
-  it("keeps annotations; merge takes over those of the others", () => {
+  it("keeps annotations, and keeps them to itself when it is merged", () => {
     const Owner = Context.Service<string>("Owner")
     const One = Empty.annotate(Owner, "one")
     assert.strictEqual(Empty.annotations.mapUnsafe.size, 0)
     const merged = SideEffectGroup.make("m").annotate(Owner, "m").merge(One)
-    assert.strictEqual(Context.get(merged.annotations as Context.Context<string>, Owner), "one")
+    assert.strictEqual(Context.get(merged.annotations as Context.Context<string>, Owner), "m")
+    assert.deepStrictEqual(merged.parts, [One])
     assert.strictEqual(One.add(Mail).annotations, One.annotations)
   })
 

@@ -6,12 +6,12 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as assert from "node:assert"
 
-class SendConfirmation extends SideEffect.make("orders:send-confirmation", {
+export class SendConfirmation extends SideEffect.make("orders:send-confirmation", {
   description: "Email the customer a confirmation of the order.",
   payload: { orderId: Schema.String }
 }) {}
 
-class OrderPlaced extends Event.make("orders:placed", {
+export class OrderPlaced extends Event.make("orders:placed", {
   description: "A customer placed an order.",
   payload: { id: Schema.String }
 }) {}

@@ -30,7 +30,7 @@ import * as mermaids from "./internal/mermaid.ts"
 import type * as model from "./internal/model.ts"
 import * as texts from "./internal/text.ts"
 
-export { EnqueuedBy, Owner, Tags } from "./internal/annotations.ts"
+export { EnqueuedBy, MayBeUnbound, Owner, Tags } from "../internal/annotations.ts"
 export type { Finding } from "./internal/check.ts"
 export type { BindingEntry, Catalog, Entry, EventEntry, GroupEntry, SideEffectEntry, Source } from "./internal/model.ts"
 

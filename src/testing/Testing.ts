@@ -63,10 +63,11 @@ export type Matcher<S extends SideEffect.Any> =
 const seeIntents: Effect.Effect<explain.Seen<Intent.Any>, never, Recorder> = /*#__PURE__*/ Effect.flatMap(
   Recorder,
   (recorder) =>
-    Effect.map(Effect.zip(recorder.intents, recorder.enqueued), ([escaped, all]) => ({
+    Effect.map(Effect.all([recorder.intents, recorder.enqueued, recorder.emitted]), ([escaped, all, emitted]) => ({
       words: explain.words.intents,
       escaped,
       all,
+      hint: emitted.length > 0 && !all.some(({ origin }) => typeof origin === "object") ? explain.unbound(emitted) : "",
       fateOf: (intent) => {
         const decision = Decision.of(intent)
         return decision?._tag === "Dispatched" ? "escaped" : decision && Decision.format(decision)
@@ -81,6 +82,7 @@ const seeEvents: Effect.Effect<explain.Seen<Event.Emitted>, never, Recorder> = /
       words: explain.words.events,
       escaped,
       all,
+      hint: "",
       fateOf: (event) => {
         const { fate } = event as unknown as Event.EmittedImpl
         return fate?._tag === "Released" ? "escaped" : fate && `discarded: ${fate.by} ${fate.reason}`
@@ -98,12 +100,10 @@ const expectSeen = <S extends { readonly name: string; readonly payload: unknown
   Effect.flatMap(see, (seen): Effect.Effect<ReadonlyArray<S>, ExpectationFailed> => {
     const found = seen.escaped.filter(explain.accepts(wanted))
     if (times === undefined ? found.length > 0 : found.length === times) return Effect.succeed(found)
-    return fail(
-      found.length === 0 || times === undefined
-        ? explain.missing(wanted, seen)
-        : explain.miscounted(wanted, seen, times, found),
-      site
-    )
+    const why = found.length === 0 || times === undefined
+      ? explain.missing(wanted, seen)
+      : explain.miscounted(wanted, seen, times, found)
+    return fail(why + seen.hint, site)
   })
 
 /** The failure points to where a test wrote its expectation and not into the machinery. */

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Catalog, Event, SideEffect, SideEffectGroup } from "effect-side-effects"
+import { Catalog, Event, ModelEvents, SideEffect, SideEffectGroup } from "effect-side-effects"
 import * as Context from "effect/Context"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import { Model } from "effect/schema"
 import { readFileSync } from "node:fs"
 
 class Placed extends Event.make("orders:order:placed", {
@@ -49,7 +50,8 @@ describe("Catalog.make", () => {
       owner: undefined,
       tags: [],
       annotations: {},
-      bindings: ["orders:** -> monitor:ping", "orders:order:placed -> orders:mail:send"]
+      bindings: ["orders:** -> monitor:ping", "orders:order:placed -> orders:mail:send"],
+      mayBeUnbound: false
     })
     assert.deepStrictEqual(payload?.["required"], ["orderId", "at"])
     assert.deepStrictEqual(Object.keys(payload?.["properties"] as object), ["orderId", "at", "note"])
@@ -111,6 +113,21 @@ describe("Catalog.make", () => {
     ])
     assert.deepStrictEqual([mail?.owner, mail?.tags], ["shop", []])
     assert.deepStrictEqual([groups[0]?.owner, groups[0]?.tags], ["shop", ["v1"]])
+  })
+
+  it("the owner of a group holds for what is in it, also when it is merged into another one", () => {
+    const orders = Orders.annotate(Catalog.Owner, "team orders")
+    const pings = SideEffectGroup.make("pings").add(SideEffect.make("pings:other", { description: "Other." }))
+    const all = SideEffectGroup.make("all").merge(orders, pings).annotate(Catalog.Owner, "everybody")
+    for (const groups of [[all], [all, orders], [SideEffectGroup.make("more").merge(all)]]) {
+      const { events, sideEffects } = Catalog.make(groups)
+      assert.deepStrictEqual([...events, ...sideEffects].map(({ name, owner }) => [name, owner]), [
+        ["orders:order:placed", "team orders"],
+        ["orders:mail:send", "team orders"],
+        ["monitor:ping", "team orders"],
+        ["pings:other", "everybody"]
+      ])
+    }
   })
 
   it("tells what a retry schedule comes to, the same every time", () => {
@@ -178,6 +195,14 @@ describe("Catalog.check", () => {
 
   it("finds events that nothing is bound to", () => {
     assert.deepStrictEqual(kinds(SideEffectGroup.make("g").events(Placed)), ["unbound-event orders:order:placed"])
+  })
+
+  it("takes events of models, and others that say so, as they are", () => {
+    const Own = Placed.annotate(Catalog.MayBeUnbound, true)
+    assert.deepStrictEqual(kinds(SideEffectGroup.make("g").events(Own)), [])
+    class User extends Model.Class<User>("User")({ id: Schema.Number, name: Schema.String }) {}
+    const { created, all } = ModelEvents.make("user", User)
+    assert.deepStrictEqual(kinds(SideEffectGroup.make("g").events(...all).on(created, Ping)), [])
   })
 
   it("finds side effects that nothing can trigger, unless code says that it does", () => {

@@ -25,8 +25,10 @@ const entry = (group: string, name: string, description: string, about: About) =
   source: about.line === undefined ? undefined : { file: `src/${group}/definitions.ts`, line: about.line, column: 14 }
 })
 
-export const event = (group: string, name: string, description: string, about: About = {}) =>
-  entry(group, name, description, about)
+export const event = (group: string, name: string, description: string, about: About = {}) => ({
+  ...entry(group, name, description, about),
+  mayBeUnbound: false
+})
 
 export const sideEffect = (
   group: string,

@@ -138,7 +138,7 @@ describe("bindings that do not compile", () => {
     expect(Events.on).type.not.toBeCallableWith("orders:order:plcaed", Ping)
     expect(Events.on).type.not.toBeCallableWith("invoices:*", Ping)
     expect(Events.on).type.toBeCallableWith("orders:order:placed", Ping)
-    // @ts-expect-error NoEventOfTheGroupMatches<"orders:order:plcaed">
+    // @ts-expect-error NoEventSoFarMatches<"orders:order:plcaed">
     Events.on("orders:order:plcaed", Ping)
   })
 })

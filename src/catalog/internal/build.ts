@@ -3,17 +3,16 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as JsonSchema from "effect/JsonSchema"
-import * as Predicate from "effect/Predicate"
 import * as Pull from "effect/Pull"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Binding from "../../Binding.ts"
 import type * as Event from "../../Event.ts"
+import { EnqueuedBy, MayBeUnbound, Owner, Tags } from "../../internal/annotations.ts"
 import { locate, type Site } from "../../internal/site.ts"
 import type * as SideEffect from "../../SideEffect.ts"
 import type * as SideEffectGroup from "../../SideEffectGroup.ts"
-import { EnqueuedBy, Owner, Tags } from "./annotations.ts"
 import type * as model from "./model.ts"
 
 type Definition = SideEffect.Any | Event.Any
@@ -52,7 +51,8 @@ export const build = (
     })),
     events: [...events.values()].map((listed) => ({
       ...entryOf(listed, where),
-      bindings: byEvent.get(listed.value._tag) ?? []
+      bindings: byEvent.get(listed.value._tag) ?? [],
+      mayBeUnbound: read(listed.value.annotations, MayBeUnbound) === true
     })),
     sideEffects: [...sideEffects.values()].map((listed) => ({
       ...entryOf(listed, where),
@@ -131,10 +131,19 @@ const entryOf = (
     description: value.description,
     payload: payloadOf(value.payloadSchema),
     ...annotations,
-    owner: annotations.owner ??
-      groups.map((group) => annotationsOf(group.annotations).owner).find(Predicate.isNotUndefined),
+    owner: annotations.owner ?? firstOwner(groups, value),
     source: where(value)
   }
+}
+
+/** Of the group it was put into, rather than of one that this was merged into. */
+const firstOwner = (groups: ReadonlyArray<SideEffectGroup.Any>, value: Definition): string | undefined => {
+  for (const group of groups) {
+    if (group.sideEffects.get(value._tag) !== value && group.eventsByName.get(value._tag) !== value) continue
+    const owner = firstOwner(group.parts, value) ?? read(group.annotations, Owner)
+    if (owner !== undefined) return owner
+  }
+  return undefined
 }
 
 const annotationsOf = (
@@ -142,7 +151,7 @@ const annotationsOf = (
 ): Pick<model.GroupEntry, "annotations" | "owner" | "tags"> => {
   const others: Record<string, unknown> = {}
   for (const [key, value] of annotations.mapUnsafe) {
-    if (key === Owner.key || key === Tags.key || key === EnqueuedBy.key) continue
+    if (key === Owner.key || key === Tags.key || key === EnqueuedBy.key || key === MayBeUnbound.key) continue
     const json = jsonOf(value)
     if (json !== undefined) others[key] = json
   }

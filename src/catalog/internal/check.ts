@@ -25,10 +25,13 @@ export interface Finding {
 export const check = (catalog: model.Catalog): ReadonlyArray<Finding> => [
   ...undescribed("Event", catalog.events),
   ...undescribed("Side effect", catalog.sideEffects),
-  ...catalog.events.filter(({ bindings }) => bindings.length === 0).map(({ name, source }): Finding => ({
+  ...catalog.events.filter(({ bindings, mayBeUnbound }) => bindings.length === 0 && !mayBeUnbound).map((
+    { name, source }
+  ): Finding => ({
     kind: "unbound-event",
     subject: name,
-    message: `Event "${name}" has no side effect bound to it. Bind one with on(...), or remove the event.`,
+    message: `Event "${name}" has no side effect bound to it. Bind one with on(...), or remove the event; ` +
+      "if nothing has to follow from it, say so with the annotation Catalog.MayBeUnbound.",
     source
   })),
   ...catalog.sideEffects.filter((entry) => entry.bindings.length === 0 && entry.enqueuedBy.length === 0).map((

@@ -42,13 +42,15 @@ export interface Entry {
 }
 
 /**
- * An event. `bindings` are the ids of its bindings, in the order in which their side effects are enqueued.
+ * An event. `bindings` are the ids of its bindings, in the order in which their side effects are enqueued;
+ * `mayBeUnbound` says that it is all right when there are none, from the annotation `MayBeUnbound`.
  *
  * @category models
  * @since 0.1.0
  */
 export interface EventEntry extends Entry {
   readonly bindings: ReadonlyArray<string>
+  readonly mayBeUnbound: boolean
 }
 
 /**

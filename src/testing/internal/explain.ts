@@ -19,6 +19,8 @@ export interface Seen<S extends Subject = Subject> {
   readonly all: ReadonlyArray<S>
   /** What became of one: `undefined` while that is open, `"escaped"`, or why it did not. */
   readonly fateOf: (subject: S) => string | undefined
+  /** What else may be wrong. */
+  readonly hint: string
 }
 
 interface Words {
@@ -94,6 +96,15 @@ const diff = (partial: unknown, actual: unknown): string => {
   return TextDiff.lines(text(partial), text(project(actual, partial)))
     .flatMap(({ _tag, items }) => items.map((line) => `  ${marks[_tag]} ${line.trimEnd()}`))
     .join("\n")
+}
+
+/**
+ * A recorder without a group knows nothing of bindings, so what a test waits for may never come.
+ */
+export const unbound = (events: ReadonlyArray<Subject>): string => {
+  const names = [...new Set(events.map(({ name }) => name))].slice(0, 5).join(", ")
+  return `\nEmitted: ${names}. Nothing follows from an event here: a recorder knows what a group binds to it only if it ` +
+    "is that of TestLayerFor(group), or of capture with { group }."
 }
 
 /** Nothing that escaped was right. */

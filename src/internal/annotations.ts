@@ -27,3 +27,13 @@ export class Tags extends Context.Service<Tags, ReadonlyArray<string>>()("effect
 export class EnqueuedBy
   extends Context.Service<EnqueuedBy, ReadonlyArray<string>>()("effect-side-effects/Catalog/EnqueuedBy")
 {}
+
+/**
+ * The annotation of an event that need not have a side effect bound to it, such as one of the six that a model has.
+ *
+ * @category annotations
+ * @since 0.1.0
+ */
+export class MayBeUnbound
+  extends Context.Service<MayBeUnbound, boolean>()("effect-side-effects/Catalog/MayBeUnbound")
+{}
