@@ -283,7 +283,7 @@ export const background = (options?: {
             `Dispatcher.background was closed before it could perform ${left} side effects: ${
               describe.counted(counts)
             }. ` +
-              "Raise gracePeriod, give handlers a timeout, or use a durable dispatcher."
+              "Raise gracePeriod, give handlers a timeout, or hand on what is delayed for long: delays are kept in memory."
           )
         })
       )

@@ -286,7 +286,7 @@ describe("Dispatcher", () => {
         assert.deepStrictEqual(tags(intents), ["Dispatched", "Discarded", "Discarded"])
         assert.deepStrictEqual(lines, [
           "ERROR Dispatcher.background was closed before it could perform 2 side effects: jobs:run ×2. Raise " +
-          "gracePeriod, give handlers a timeout, or use a durable dispatcher."
+          "gracePeriod, give handlers a timeout, or hand on what is delayed for long: delays are kept in memory."
         ])
       }))
   })
