@@ -187,6 +187,7 @@ describe("group.on", () => {
       "shop:closed -> monitor:ping",
       "shop:* -> monitor:ping"
     ])
+    assert.strictEqual(SideEffectGroup.make("g").events(Closed).on("shop:*", Ping).on(Closed, Ping).bindings.length, 2)
   })
 
   it("selects by a regular expression, too", () => {
@@ -518,12 +519,12 @@ describe("boundaries", () => {
             yield* SideEffects.emit(Shipped, { id: "6" })
             seen.push(idsOf(yield* SideEffects.events))
           }),
-          { policy }
+          { policy, onClose: ({ events }) => Effect.sync(() => seen.push(idsOf(events))) }
         )
         const recorder = yield* Recorder
         seen.push(idsOf(yield* recorder.events), idsOf(yield* recorder.emitted))
         const inOrder = ["1", "2", "3", "4", "5", "6"]
-        assert.deepStrictEqual(seen, [inOrder, inOrder, inOrder])
+        assert.deepStrictEqual(seen, [inOrder, inOrder, inOrder, inOrder])
       }).pipe(Effect.provide(SideEffects.TestLayer))
   )
 
