@@ -18,7 +18,7 @@ import { exit, sayAndExit } from "./internal/node.ts"
 import * as Sentence from "./internal/sentence.ts"
 
 const shared = {
-  module: Flag.File("module").pipe(
+  module: Flag.Path("module").pipe(
     Flag.withMetavar("path"),
     Flag.withDescription("Exports the groups; may come several times"),
     Flag.atLeast(0)

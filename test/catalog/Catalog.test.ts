@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Catalog, Event, ModelEvents, SideEffect, SideEffectGroup } from "effect-side-effects"
+import { type Binding, Catalog, Event, ModelEvents, SideEffect, SideEffectGroup } from "effect-side-effects"
 import * as Context from "effect/Context"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -75,9 +75,26 @@ describe("Catalog.make", () => {
       events: ["orders:order:placed"],
       sideEffect: "monitor:ping",
       priority: 1,
-      conditional: true
+      conditional: true,
+      enqueue: {}
     })
     assert.strictEqual(source?.file, thisFile)
+  })
+
+  it("tells what a binding enqueues with", () => {
+    const enqueue = (options: Binding.Options["enqueue"]) =>
+      Catalog.make(SideEffectGroup.make("g").on(Placed, Ping, undefined, { enqueue: options })).bindings[0]?.enqueue
+    assert.deepStrictEqual(enqueue({ delay: "36 hours", key: "k", queue: "slow", priority: 0, metadata: { a: 1 } }), {
+      delay: "1d 12h",
+      key: "k",
+      queue: "slow",
+      priority: "0"
+    })
+    assert.deepStrictEqual(enqueue({ delay: 1500 }), { delay: "1s 500ms" })
+    assert.deepStrictEqual(enqueue({ delay: "soon" as never }), { delay: "soon" })
+    assert.deepStrictEqual(enqueue(() => ({ delay: "1 day" })), { options: "computed for each event" })
+    assert.deepStrictEqual(enqueue({}), {})
+    assert.deepStrictEqual(enqueue(undefined), {})
   })
 
   it("knows where each was defined", () => {

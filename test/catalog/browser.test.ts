@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core"
 import { html } from "../../src/catalog/internal/html.ts"
-import { big, empty, shop } from "./fixtures.ts"
+import { big, empty, shop, tips } from "./fixtures.ts"
 
 const executablePath = process.env["CHROMIUM"]
 
@@ -31,6 +31,7 @@ describe.skipIf(executablePath === undefined)(title, () => {
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), "catalog-"))
     writeFileSync(join(directory, "shop.html"), html(shop))
+    writeFileSync(join(directory, "tips.html"), html(tips))
     writeFileSync(join(directory, "empty.html"), html(empty))
     writeFileSync(join(directory, "big.html"), html(big(1000)))
     browser = await chromium.launch({ executablePath: executablePath!, args })
@@ -171,6 +172,21 @@ describe.skipIf(executablePath === undefined)(title, () => {
       assert.deepStrictEqual(await lit(page), [])
       assert.strictEqual(await page.locator(".picture.focus").count(), 0)
       assert.strictEqual(await hash(page), "")
+    })
+  )
+
+  it(
+    "the details tell what bindings enqueue with",
+    on("tips", "#accounts:account:opened", {}, async (page) => {
+      const small = page.locator("#details .steps small:last-child")
+      assert.deepStrictEqual(await small.allTextContents(), [
+        "src/accounts/bindings.ts:10",
+        "after 1d, queue slow · src/accounts/bindings.ts:11",
+        "options computed for each event · src/accounts/bindings.ts:12",
+        "key <k>, priority 3 · src/accounts/bindings.ts:13"
+      ])
+      await page.locator("#details .link", { hasText: "accounts:mail:send" }).first().click()
+      assert.include((await small.allTextContents()).join(), "after 1d, queue slow")
     })
   )
 

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { Catalog, Event, SideEffect, SideEffectGroup } from "effect-side-effects"
 import { Shop } from "../cli/fixtures/shop.ts"
-import { shop } from "./fixtures.ts"
+import { shop, tips } from "./fixtures.ts"
 
 const catalog = Catalog.make(Shop)
 
@@ -118,6 +118,38 @@ describe("diff", () => {
       "    - conditional: yes",
       "    + conditional: no"
     ])
+  })
+
+  it("shows what a binding enqueues with", () => {
+    const without = { ...tips, bindings: tips.bindings.map((binding) => ({ ...binding, enqueue: {} })) }
+    assert.deepStrictEqual(Catalog.diff(Catalog.lock(without), tips), [
+      "~ binding accounts:account:opened -> accounts:crm:update",
+      "    + enqueue key: <k>",
+      "    + enqueue priority: 3",
+      "~ binding offer: (if any)",
+      "    + enqueue options: computed for each event",
+      "~ binding tips-after-a-day",
+      "    + enqueue delay: 1d",
+      "    + enqueue queue: slow"
+    ])
+    const later = tips.bindings.map((binding) =>
+      binding.id === "tips-after-a-day" ? { ...binding, enqueue: { delay: "2d", queue: "slow" } } : binding
+    )
+    assert.deepStrictEqual(Catalog.diff(Catalog.lock(tips), { ...tips, bindings: later }), [
+      "~ binding tips-after-a-day",
+      "    - enqueue delay: 1d",
+      "    + enqueue delay: 2d"
+    ])
+    const fewer = { ...tips, bindings: tips.bindings.filter(({ id }) => id !== "tips-after-a-day") }
+    assert.deepStrictEqual(Catalog.diff(Catalog.lock(fewer), tips), [
+      "+ binding tips-after-a-day, after 1d, queue slow"
+    ])
+    // A text of before there was such a thing.
+    const old = JSON.parse(Catalog.lock(catalog))
+    for (const binding of old.bindings) delete binding.enqueue
+    assert.deepStrictEqual(Catalog.diff(JSON.stringify(old), catalog), [])
+    delete old.bindings[0].priority
+    assert.isNotEmpty(Catalog.diff(JSON.stringify({ ...old, bindings: [...old.bindings, { id: "gone" }] }), catalog))
   })
 
   it("shows a change of a payload that its table does not", () => {

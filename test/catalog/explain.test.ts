@@ -3,7 +3,7 @@ import { Catalog } from "effect-side-effects"
 import { dirname } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Shop } from "../cli/fixtures/shop.ts"
-import { shop } from "./fixtures.ts"
+import { shop, tips } from "./fixtures.ts"
 
 const root = dirname(fileURLToPath(new URL("../cli/fixtures/shop.ts", import.meta.url)))
 const catalog = Catalog.make(Shop, { root })
@@ -22,14 +22,15 @@ describe("explain", () => {
       Catalog.explain(catalog, "orders:order:placed", { environment: { block: "orders:mail:*" } }),
       `orders:order:placed  A customer placed an order.
   at shop.ts:4
+  owner team-checkout
 
 What happens, in this order, once the unit of work around has succeeded:
 
   1. orders:mail:send-confirmation  Email the customer a confirmation of the
        order.
-     timeout 10s
-     retry up to 3 times: after 1s, 2s, 4s
-     queue mail
+     timeout 10s, unless its handler says otherwise
+     retry up to 3 times: after 1s, 2s, 4s, unless its handler says otherwise
+     queue mail, unless the call says otherwise
      idempotency key of its own
      binding "orders:order:placed -> orders:mail:send-confirmation"
      at shop.ts:59
@@ -71,6 +72,7 @@ What would keep it from happening:
       Catalog.explain(catalog, "orders:audit:write"),
       `orders:audit:write  Write an entry to the audit log.
   at shop.ts:50
+  owner team-checkout
 
 What leads to it:
   orders:order:placed, as number 3 of 3  A customer placed an order.
@@ -111,7 +113,7 @@ What would keep it from happening:
   3. orders:audit:write  Write an entry to the audit log.
 
 orders:order:paid  The money for an order has arrived.
-  1. orders:warehouse:ship  Have the parcel picked up.
+  1. orders:warehouse:ship (ship)  Have the parcel picked up.
   2. orders:audit:write  Write an entry to the audit log.
 
 orders:mail:send-confirmation  Email the customer a confirmation of the order.
@@ -137,6 +139,66 @@ orders:fax:send  TODO: say in one sentence what happens outside when it is
   - In this environment, for programs that use ConfigLayer: SIDE_EFFECTS_MODE is
     drop, so nothing leaves.
 `
+    )
+  })
+
+  it("whose it is, what a binding enqueues with, and who may say otherwise", () => {
+    const event = Catalog.explain(tips, "accounts:account:opened")
+    assert.include(
+      event,
+      "  Somebody has opened an account.\n  owner team-identity\n  tags pii, growth\n\nWhat happens"
+    )
+    assert.include(
+      event,
+      `
+  2. accounts:mail:send  Email the customer.
+     timeout 10s, unless its handler says otherwise
+     retry once: after 1s, unless its handler says otherwise
+     queue mail, unless the call says otherwise
+     priority 2, unless the call says otherwise
+     enqueued with delay 1d
+     enqueued with queue slow
+     binding "tips-after-a-day"
+     at src/accounts/bindings.ts:11
+`
+    )
+    assert.include(
+      Catalog.explain(tips, "accounts:mail:send"),
+      `
+  accounts:account:opened, as number 3 of 4  Somebody has opened an account.
+    only when the condition of its binding holds
+    enqueued with options computed for each event
+    binding "offer: (if any)"
+`
+    )
+  })
+
+  it("a group and a binding are known, and have no explanation of their own", () => {
+    assert.strictEqual(
+      message("accounts", tips),
+      "\"accounts\" is a group: it has 1 event and 2 side effects. Explain one of them, such as accounts:account:opened."
+    )
+    const only = { ...tips, groups: [{ ...tips.groups[0]!, events: [] }] }
+    assert.strictEqual(
+      message("accounts", only),
+      "\"accounts\" is a group: it has 2 side effects. Explain one of them, such as accounts:mail:send."
+    )
+    assert.strictEqual(
+      message("new", { ...tips, groups: [{ ...tips.groups[0]!, name: "new", events: [], sideEffects: [] }] }),
+      "\"new\" is a group: it has no event and no side effect yet."
+    )
+    assert.strictEqual(
+      message("tips-after-a-day", tips),
+      "\"tips-after-a-day\" is a binding of accounts:account:opened; explain that."
+    )
+    assert.strictEqual(
+      message("nowhere", tips),
+      "\"nowhere\" is a binding of /^never$/, which matches no event; explain accounts:crm:update."
+    )
+    assert.strictEqual(
+      message("orders:order:* -> orders:audit:write"),
+      "\"orders:order:* -> orders:audit:write\" is a binding of orders:order:placed and orders:order:paid; explain one " +
+        "of them."
     )
   })
 
@@ -168,6 +230,8 @@ orders:fax:send  TODO: say in one sentence what happens outside when it is
       `${nothing("warehouse")}Did you mean "orders:warehouse:notify" or ` +
         "\"orders:warehouse:ship\"?"
     )
+    assert.strictEqual(message("Orderplaced"), `${nothing("Orderplaced")}Did you mean "OrderPlaced"?`)
+    assert.strictEqual(message("sendmial", tips), `${nothing("sendmial")}Did you mean "SendMail"?`)
     assert.strictEqual(message("zzz"), `${nothing("zzz")}List all with: side-effects list`)
     assert.strictEqual(
       message("a", { groups: [], events: [], sideEffects: [], bindings: [] }),

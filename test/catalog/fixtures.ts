@@ -56,6 +56,7 @@ export const catalog = (
     kind: "event",
     priority: 0,
     conditional: false,
+    enqueue: {},
     source: { file: `src/${bind.group}/bindings.ts`, line: 10 + index, column: 3 },
     ...bind
   }))
@@ -357,6 +358,45 @@ export const shop: Catalog = catalog(
     }
   ],
   { orders: "team-checkout", payments: "team-payments" }
+)
+
+const opened = { group: "accounts", from: "accounts:account:opened", events: ["accounts:account:opened"] }
+const toOpened = (sideEffect: string) => ({ ...opened, id: `${opened.from} -> ${sideEffect}`, sideEffect })
+
+/** Bindings of one side effect that only their ids and options tell apart. */
+export const tips: Catalog = catalog(
+  [event("accounts", opened.from, "Somebody has opened an account.", {
+    exportName: "AccountOpened",
+    owner: "team-identity",
+    tags: ["pii", "growth"]
+  })],
+  [
+    sideEffect("accounts", "accounts:mail:send", "Email the customer.", {
+      exportName: "SendMail",
+      owner: "team-mail",
+      defaults: { timeout: "10s", retry: "once: after 1s", queue: "mail", priority: "2" }
+    }),
+    sideEffect("accounts", "accounts:crm:update", "Write it into the CRM.")
+  ],
+  [
+    toOpened("accounts:mail:send"),
+    { ...toOpened("accounts:mail:send"), id: "tips-after-a-day", enqueue: { delay: "1d", queue: "slow" } },
+    {
+      ...toOpened("accounts:mail:send"),
+      id: "offer: (if any)",
+      conditional: true,
+      enqueue: { options: "computed for each event" }
+    },
+    { ...toOpened("accounts:crm:update"), enqueue: { key: "<k>", priority: "3" } },
+    {
+      ...opened,
+      id: "nowhere",
+      from: "/^never$/",
+      kind: "regexp",
+      events: [],
+      sideEffect: "accounts:crm:update"
+    }
+  ]
 )
 
 const areas = [

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { createHash } from "node:crypto"
 import { html } from "../../src/catalog/internal/html.ts"
 import { script, scriptHash, style, styleHash } from "../../src/catalog/internal/page.ts"
-import { big, catalog, empty, event, nasty, shop, sideEffect } from "./fixtures.ts"
+import { big, catalog, empty, event, nasty, shop, sideEffect, tips } from "./fixtures.ts"
 
 const page = html(shop)
 const dataOf = (text: string) =>
@@ -32,6 +32,21 @@ describe("html", () => {
     assert.strictEqual(count(page, /<path /g), 17)
     assert.strictEqual(count(page, /<path [^>]*class="when"/g), 3)
     assert.notMatch(page, / d="[^"]*[^MC\d. "]/)
+  })
+
+  it("tells what bindings enqueue with", () => {
+    const text = html(tips)
+    assert.deepStrictEqual(dataOf(text).arrows.map(({ enqueue }: any) => enqueue), [
+      undefined,
+      "after 1d, queue slow",
+      "options computed for each event",
+      "key <k>, priority 3"
+    ])
+    assert.deepStrictEqual([...text.matchAll(/<i>(.*?)<\/i>/g)].map((match) => match[1]), [
+      "after 1d, queue slow",
+      "when, options computed for each event",
+      "key &lt;k&gt;, priority 3"
+    ])
   })
 
   it("takes no text for HTML, and no JSON for the end of the script", () => {

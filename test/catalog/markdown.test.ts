@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { markdown } from "../../src/catalog/internal/markdown.ts"
 import { mermaid } from "../../src/catalog/internal/mermaid.ts"
 import { fields } from "../../src/catalog/internal/payload.ts"
-import { big, catalog, empty, event, nasty, shop, sideEffect } from "./fixtures.ts"
+import { big, catalog, empty, event, nasty, shop, sideEffect, tips } from "./fixtures.ts"
 
 const page = markdown(shop)
 const withoutFences = (text: string) => text.replace(/^(`{3,}).*?^\1$/gms, "")
@@ -22,6 +22,22 @@ describe("markdown", () => {
 `
     )
     assert.match(overview, /-programme\): Nobody cares\.\n {2}- nothing/)
+  })
+
+  it("tells what bindings enqueue with", () => {
+    const mail = "[`accounts:mail:send`](#accountsmailsend)"
+    assert.include(
+      markdown(tips),
+      `  1. ${mail}
+  2. ${mail}, after 1d, queue slow
+  3. ${mail}, **when** its condition holds, options computed for each event
+  4. [\`accounts:crm:update\`](#accountscrmupdate), key \\<k\\>, priority 3
+`
+    )
+    assert.include(
+      sectionOf("accounts:mail:send", markdown(tips)),
+      "- [`accounts:account:opened`](#accountsaccountopened), after 1d, queue slow\n"
+    )
   })
 
   it("has the picture", () => {

@@ -1,8 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { mermaid } from "../../src/catalog/internal/mermaid.ts"
-import { catalog, empty, event, shop, sideEffect } from "./fixtures.ts"
+import { catalog, empty, event, shop, sideEffect, tips } from "./fixtures.ts"
 
-const bind = (from: string, to: string, group = "g") => ({ group, from, events: [from], sideEffect: to })
+const bind = (from: string, to: string, group = "g") => ({
+  id: `${from} -> ${to}`,
+  group,
+  from,
+  events: [from],
+  sideEffect: to
+})
 
 describe("mermaid", () => {
   it("draws events on the left, side effects on the right, an arrow for each binding", () => {
@@ -22,6 +28,16 @@ describe("mermaid", () => {
   n0 -. when .-> n2
 `
     )
+  })
+
+  it("has the id of a binding that was given one", () => {
+    assert.deepStrictEqual(mermaid(tips).split("\n").slice(4), [
+      "  n0 --> n1",
+      "  n0 -->|\"tips-after-a-day\"| n1",
+      "  n0 -.->|\"when: offer:#32;#40;if#32;any#41;\"| n1",
+      "  n0 --> n2",
+      ""
+    ])
   })
 
   it("has a subgraph for each of several groups", () => {

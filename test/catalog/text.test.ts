@@ -5,7 +5,7 @@ import { dirname } from "node:path"
 import { fileURLToPath } from "node:url"
 import { stripVTControlCharacters } from "node:util"
 import { Shop } from "../cli/fixtures/shop.ts"
-import { shop } from "./fixtures.ts"
+import { shop, tips } from "./fixtures.ts"
 
 const root = dirname(fileURLToPath(new URL("../cli/fixtures/shop.ts", import.meta.url)))
 const catalog = Catalog.make(Shop, { root })
@@ -24,7 +24,7 @@ describe("toText", () => {
   3. orders:audit:write  Write an entry to the audit log.
 
 orders:order:paid  The money for an order has arrived.
-  1. orders:warehouse:ship  Have the parcel picked up.
+  1. orders:warehouse:ship (ship)  Have the parcel picked up.
   2. orders:audit:write  Write an entry to the audit log.
 
 accounts:account:closed  A customer closed the account.
@@ -39,6 +39,29 @@ Nothing can trigger:
       performed.
 `
     )
+  })
+
+  it("tells bindings of one side effect apart, and what they enqueue with", () => {
+    assert.strictEqual(
+      Catalog.toText(tips),
+      `accounts:account:opened  Somebody has opened an account.
+  1. accounts:mail:send  Email the customer.
+  2. accounts:mail:send (tips-after-a-day)  Email the customer. (after 1d, queue
+       slow)
+  3. accounts:mail:send (offer: (if any))  Email the customer. (only when its
+       condition holds) (options computed for each event)
+  4. accounts:crm:update  Write it into the CRM. (key <k>, priority 3)
+`
+    )
+    assert.include(
+      Catalog.toText(tips, { verbose: true }),
+      `    2. accounts:mail:send
+       enqueued with delay 1d
+       enqueued with queue slow
+       binding "tips-after-a-day"
+`
+    )
+    assert.strictEqual(stripVTControlCharacters(Catalog.toText(tips, { colors: true })), Catalog.toText(tips))
   })
 
   it("has everything under verbose", () => {

@@ -25,7 +25,7 @@ const memory = (files: Map<string, string>) => {
     Effect.fail(PlatformError.systemError({ _tag, module: "FileSystem", method, pathOrDescriptor: file }))
   return FileSystem.layerNoop({
     exists: (file) => Effect.succeed(files.has(file)),
-    stat: () => Effect.succeed({ type: "File" } as FileSystem.File.Info),
+    stat: (file) => Effect.succeed({ type: file.endsWith("/dir") ? "Directory" : "File" } as FileSystem.File.Info),
     makeDirectory: () => Effect.void,
     readFileString: (file) => {
       const text = files.get(file)
@@ -111,7 +111,11 @@ describe("command(groups)", () => {
         ["list --format html", Catalog.toHtml(catalog)],
         ["list --sorted", Catalog.toText(Catalog.filter(catalog, { sorted: true }))],
         ["list --label orders:order:paid", Catalog.toText(Catalog.filter(catalog, { label: "orders:order:paid" }))],
-        ["list --label-contains fax --raw", ""]
+        ["list --label-contains fax --raw", ""],
+        [
+          "list --label orders:order:paid --label-contains paid",
+          Catalog.toText(Catalog.filter(catalog, { label: "orders:order:paid" }))
+        ]
       ]
       for (const [line, text] of expected) {
         const { code, err, out } = yield* run(line)
@@ -158,7 +162,20 @@ describe("command(groups)", () => {
         ["list --json --format html", both("--json", "--format html")],
         ["list --verbose --format mermaid", both("--verbose", "--format mermaid")],
         ["list --raw --verbose", both("--raw", "--verbose")],
-        ["list --label a --label-contains b", both("--label", "--label-contains")],
+        [
+          "list --label orders:order:paid --label-contains fax",
+          "orders:order:paid does not have \"fax\" in its name."
+        ],
+        ["list --label OrderPlaced", "--label takes the exact name: OrderPlaced is orders:order:placed."],
+        ["list --label OrderPlaced --raw", "--label takes the exact name: OrderPlaced is orders:order:placed."],
+        [
+          "list --label orders:**",
+          "--label takes the exact name. For a part of it there is --label-contains; for patterns, side-effects explain."
+        ],
+        [
+          "list --label orders",
+          "\"orders\" is a group: it has 3 events and 6 side effects. Explain one of them, such as orders:order:placed."
+        ],
         ["list --label-contains zzz", "No event and no side effect has \"zzz\" in its name."],
         [
           "list --label orders:order:payd",
@@ -223,8 +240,16 @@ describe("command(groups)", () => {
       assert.deepStrictEqual([missing.code, missing.out, missing.message], [
         2,
         "",
-        "/a/catalogue.json does not exist. Make it, and commit it: side-effects check --lock /a/catalogue.json --write"
+        "/a/catalogue.json does not exist. Make it with --write, and commit it."
       ])
+      for (const line of ["check --lock /a/dir", "check --lock /a/dir --write"]) {
+        const directory = yield* run(line, { files: new Map([["/a/dir", ""]]) })
+        assert.deepStrictEqual([directory.code, directory.out, directory.message], [
+          2,
+          "",
+          "/a/dir is a directory: --lock takes the file to compare with, such as /a/dir/catalogue.json."
+        ])
+      }
       const written = yield* run("check --lock /a/catalogue.json --write", { files })
       assert.strictEqual(written.code, 0)
       assert.include(written.out, "Wrote /a/catalogue.json. Commit it.")
@@ -243,8 +268,7 @@ describe("command(groups)", () => {
 + group more
 + side effect a:done  Do it.
 
-If that is meant, renew it, and commit it:
-  side-effects check --lock /a/catalogue.json --write`))
+If that is meant, run it again with --write, and commit the file.`))
       const both = yield* run("check --strict --lock /a/catalogue.json", { files, groups })
       assert.strictEqual(both.code, 4 + 1)
       yield* run("check --lock /a/catalogue.json --write", { files, groups })
@@ -253,7 +277,10 @@ If that is meant, renew it, and commit it:
       files.set("/a/catalogue.json", "<<<<<<< HEAD")
       const broken = yield* run("check --lock /a/catalogue.json", { files })
       assert.strictEqual(broken.code, 2)
-      assert.match(broken.message, /^Cannot compare with \/a\/catalogue\.json\. This is no catalogue .* --write$/)
+      assert.match(
+        broken.message,
+        /^Cannot compare with \/a\/catalogue\.json\. This is no catalogue .* For that, run it with --write\.$/
+      )
       const without = yield* run("check --write", { files })
       assert.strictEqual(without.code, 2)
       assert.include(without.message, "--lock catalogue.json")
@@ -276,13 +303,21 @@ export class SendReceipt extends SideEffect.make("orders:mail:send-receipt", {
 }) {}
 `
       )
-      const again = yield* run("new event orders:mail:send-receipt --dir /a", { files })
+      const again = yield* run("new side-effect crm:mail:send-receipt --dir /a", { files })
       assert.deepStrictEqual([again.code, again.message], [
         2,
         "/a/SendReceipt.ts exists already, and nothing was written. Name another file with --out, or remove it."
       ])
       const names: ReadonlyArray<readonly [string, string]> = [
-        ["event orders:order:placed", "Placed.ts"],
+        ["event orders:order:placed", "OrderPlaced.ts"],
+        ["event shop:orders:order:placed", "OrderPlaced.ts"],
+        ["event placed", "Placed.ts"],
+        ["event orders:2fa:enabled", "Orders2faEnabled.ts"],
+        ["event 2fa:enabled", "Enabled.ts"],
+        ["event app:side:effect", "AppSideEffect.ts"],
+        ["event side:effect", "Effect.ts"],
+        ["event schema", "NewEvent.ts"],
+        ["side-effect orders:mail:send", "Send.ts"],
         ["event orders:2fa", "Orders2fa.ts"],
         ["event 2fa", "NewEvent.ts"],
         ["side-effect orders:side-effect", "OrdersSideEffect.ts"],

@@ -32,13 +32,15 @@ const keyOf = Effect.fnUntraced(function*(file: string) {
 
 /**
  * Where the modules with the groups are: `--module`, relative to here, or what the package says, relative to it. `root` is
- * what their files are named relative to.
+ * what their files are named relative to, `by` what has named the modules.
  */
 export const project = Effect.fnUntraced(function*(modules: ReadonlyArray<string>) {
   const path = yield* Path.Path
   const file = yield* nearestPackage
   const root = file === undefined ? path.resolve(".") : path.dirname(file)
-  if (modules.length > 0) return { root, modules: modules.map((module) => path.resolve(module)) }
+  if (modules.length > 0) {
+    return { root, by: "--module", modules: modules.map((module) => path.resolve(module)) }
+  }
   if (file === undefined) {
     return yield* wrong(
       `No module is configured: there is no package.json here or above. Say --module <path>, or make one with ${example}.`
@@ -56,5 +58,9 @@ export const project = Effect.fnUntraced(function*(modules: ReadonlyArray<string
       `"side-effects" in ${file} is ${JSON.stringify(key)}. It takes a path or a list of paths, as in ${example}.`
     )
   }
-  return { root, modules: [...new Set(listed.map((module) => path.resolve(root, module)))] }
+  return {
+    root,
+    by: "\"side-effects\" in package.json",
+    modules: [...new Set(listed.map((module) => path.resolve(root, module)))]
+  }
 })

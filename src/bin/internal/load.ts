@@ -1,3 +1,4 @@
+import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
@@ -8,6 +9,7 @@ import { watch } from "./node.ts"
 import { problem } from "./problem.ts"
 
 const patience = "30 seconds"
+const afterWhich = "5 seconds"
 
 /** All groups that a module exports, also in arrays. */
 const groupsOf = (exported: unknown): ReadonlyArray<SideEffectGroup.Any> =>
@@ -31,7 +33,7 @@ const evaluate = (href: string, onExit: string): Effect.Effect<Record<string, un
     )
   })
 
-const loadModule = Effect.fnUntraced(function*(root: string, file: string) {
+const loadModule = Effect.fnUntraced(function*(root: string, by: string, file: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const shown = (file: string): string => {
@@ -39,6 +41,13 @@ const loadModule = Effect.fnUntraced(function*(root: string, file: string) {
     return relative === "" || relative.startsWith("..") || path.isAbsolute(relative) ? file : relative
   }
   const info = yield* Effect.option(fs.stat(file))
+  if (info._tag === "Some" && info.value.type === "Directory") {
+    return yield* new CommandError({
+      message: `${shown(file)} is a directory: ${by} takes the file that exports the groups, such as ${
+        path.join(shown(file), "groups.ts")
+      }.`
+    })
+  }
   if (info._tag === "None" || info.value.type !== "File") {
     const what = info._tag === "None" ? "does not exist" : "is no file"
     return yield* new CommandError({
@@ -50,6 +59,12 @@ const loadModule = Effect.fnUntraced(function*(root: string, file: string) {
     shown(frame) !== frame && !/[\\/]node_modules[\\/]/.test(frame) && !frame.startsWith(here)
   const url = yield* Effect.orDie(path.toFileUrl(file))
   const loaded = yield* evaluate(url.href, `${shown(file)} ended the process while it was loaded.`).pipe(
+    Effect.raceFirst(
+      Console.error(`Still loading ${shown(file)}: does it wait for something at its top level?`).pipe(
+        Effect.delay(afterWhich),
+        Effect.andThen(Effect.never)
+      )
+    ),
     Effect.mapError((error) => new CommandError({ message: problem(error, { file, shown, isOwn }) })),
     Effect.timeoutOrElse({
       duration: patience,
@@ -75,6 +90,6 @@ const loadModule = Effect.fnUntraced(function*(root: string, file: string) {
 /** The groups of all modules, each once. */
 export const load = Effect.fnUntraced(function*(modules: ReadonlyArray<string>) {
   const found = yield* project(modules)
-  const groups = yield* Effect.forEach(found.modules, (file) => loadModule(found.root, file))
+  const groups = yield* Effect.forEach(found.modules, (file) => loadModule(found.root, found.by, file))
   return { root: found.root, groups: [...new Set(groups.flat())] }
 })

@@ -56,7 +56,14 @@ const missing = (message: string, { file, shown }: Attempt): string => {
   const found = /^Cannot find (package|module) '(.+?)'(?: imported from (.+))?$/.exec(message)
   if (found === null) return `${shown(file)} imports what cannot be found: ${message}.`
   const [, kind, what, from = file] = found
-  if (kind === "package") return `${shown(pathOf(from))} imports "${what}", which is not installed.`
+  if (kind === "package") {
+    // Node names the package alone, which for "~/orders" is "~".
+    const alias = what === "~" ? "~/..." : what!.startsWith("@/") ? what : undefined
+    const hint = alias === undefined
+      ? ""
+      : " If it is a path of tsconfig.json, Node does not know it: use \"imports\" in package.json, or a loader such as tsx."
+    return `${shown(pathOf(from))} imports "${alias ?? what}", which is not installed.${hint}`
+  }
   const hint = /\.(jsx?|mjs)$|[\\/][^.\\/]+$/.test(what!) && isTypeScript(from)
     ? ` Node takes the name of the file as it is, as in "./orders.ts"; otherwise use ${loader}`
     : ""

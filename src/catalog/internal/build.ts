@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as JsonSchema from "effect/JsonSchema"
+import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
@@ -70,6 +71,7 @@ export const build = (
       sideEffect: binding.sideEffect._tag,
       priority: binding.priority,
       conditional: binding.when !== undefined,
+      enqueue: enqueueOf(binding.enqueue),
       source: where(binding)
     }))
   }
@@ -209,6 +211,22 @@ const defaultsOf = ({ priority, queue, retry, timeout }: SideEffect.Defaults): m
   ...queue === undefined ? {} : { queue },
   ...priority === undefined ? {} : { priority: String(priority) }
 })
+
+const enqueueOf = (enqueue: Binding.Binding["enqueue"]): model.BindingEntry["enqueue"] => {
+  if (enqueue === undefined) return {}
+  if (typeof enqueue === "function") return { options: "computed for each event" }
+  const { delay, key, priority, queue } = enqueue
+  return {
+    ...delay === undefined ? {} : { delay: delayOf(delay) },
+    ...key === undefined ? {} : { key },
+    ...queue === undefined ? {} : { queue },
+    ...priority === undefined ? {} : { priority: String(priority) }
+  }
+}
+
+/** One that is none is told as it is; the catalogue is no place to find out. */
+const delayOf = (delay: Duration.Input): string =>
+  Option.match(Duration.fromInput(delay), { onNone: () => String(delay), onSome: (known) => Duration.format(known) })
 
 const middle = { nextIntUnsafe: () => 0, nextDoubleUnsafe: () => 0.5 }
 const shown = 5

@@ -2,6 +2,7 @@ import { clean, columns, wrap } from "../../internal/lines.ts"
 import { compare } from "./filter.ts"
 import type * as model from "./model.ts"
 import { payloadOf } from "./text.ts"
+import { told } from "./view.ts"
 
 /** What of an entry others rely on. Where it was written, and what its class is called, is nobody's matter. */
 interface Locked {
@@ -126,7 +127,8 @@ const bindingFacts = (binding: Locked["bindings"][number]): Facts => [
   ["events", (binding.events ?? []).join(", ") || "none"],
   ...text("side effect", binding.sideEffect),
   ["priority", String(binding.priority)],
-  ["conditional", yes(binding.conditional)]
+  ["conditional", yes(binding.conditional)],
+  ...Object.entries(binding.enqueue ?? {}).map(([option, value]) => [`enqueue ${option}`, value] as const)
 ]
 
 /** Every leaf of a value, by its path. */
@@ -218,7 +220,9 @@ export const diff = (locked: string, current: model.Catalog): ReadonlyArray<stri
       [before.bindings, after.bindings],
       ({ id }) => id,
       (binding) =>
-        `${binding.conditional ? ", conditional" : ""}${binding.priority ? `, priority ${binding.priority}` : ""}`,
+        `${binding.conditional ? ", conditional" : ""}${binding.priority ? `, priority ${binding.priority}` : ""}${
+          told(binding.enqueue ?? {}).map((option) => `, ${clean(option)}`).join("")
+        }`,
       (was, is) => changes(bindingFacts(was), bindingFacts(is))
     )
   ]

@@ -1,9 +1,9 @@
 import { clean, columns, enumerate, inkOf, wrap } from "../../internal/lines.ts"
 import { compilePattern } from "../../internal/pattern.ts"
-import type { Catalog, Entry, EventEntry, SideEffectEntry } from "./model.ts"
+import type { Catalog, Entry, EventEntry, GroupEntry, SideEffectEntry } from "./model.ts"
 import { nearest } from "./nearest.ts"
 import { bound, brief, defaultsOf } from "./text.ts"
-import { type Arrow, arrows, collect, position } from "./view.ts"
+import { type Arrow, arrows, collect, plural, position } from "./view.ts"
 
 /** What `ConfigLayer` would read. */
 interface Environment {
@@ -28,6 +28,7 @@ export const explain = (catalog: Catalog, query: string, options: ExplainOptions
   // A class is what one has before one's eyes in the code.
   const [entry, another] = named.length > 0 ? named : all.filter(({ exportName }) => exportName === query)
   if (entry === undefined || another !== undefined) {
+    if (another === undefined) refuse(catalog, query)
     if (!query.includes("*") && another === undefined) throw unknown(all, query)
     return `${matching(catalog, all, query, options).join("\n")}\n`
   }
@@ -37,9 +38,43 @@ export const explain = (catalog: Catalog, query: string, options: ExplainOptions
   return `${lines.join("\n")}\n`
 }
 
+/** Throws when it is the name of something that has no explanation of its own. */
+const refuse = (catalog: Catalog, query: string): void => {
+  const group = catalog.groups.find(({ name }) => name === query)
+  if (group !== undefined) throw new Error(`"${clean(query)}" is a group: ${contents(group)}`)
+  const binding = catalog.bindings.find(({ id }) => id === query)
+  if (binding === undefined) return
+  const { events, from, sideEffect } = binding
+  throw new Error(
+    `"${clean(query)}" is a binding of ${
+      events.length === 0
+        ? `${clean(from)}, which matches no event; explain ${sideEffect}.`
+        : `${enumerate(events)}; explain ${events.length === 1 ? "that" : "one of them"}.`
+    }`
+  )
+}
+
+const contents = ({ events, sideEffects }: GroupEntry): string => {
+  const [first] = [...events, ...sideEffects]
+  if (first === undefined) return "it has no event and no side effect yet."
+  const counts = [
+    ...events.length === 0 ? [] : [plural(events.length, "event")],
+    ...sideEffects.length === 0 ? [] : [plural(sideEffects.length, "side effect")]
+  ]
+  return `it has ${enumerate(counts)}. Explain one of them, such as ${first}.`
+}
+
+/** The nearest names; of a class only where the name of its entry is not among them. */
+const suggestions = (all: ReadonlyArray<Entry>, query: string): ReadonlyArray<string> => {
+  const classes = all.flatMap(({ exportName }) => exportName === undefined ? [] : [exportName])
+  const near = nearest([...new Set([...all.map(({ name }) => name), ...classes])], query)
+  const said = new Set(all.filter(({ name }) => near.includes(name)).map(({ exportName }) => exportName))
+  return near.filter((name) => !said.has(name))
+}
+
 /** Says that nothing has a name, and which ones are near. */
 const unknown = (all: ReadonlyArray<Entry>, query: string): Error => {
-  const near = nearest(all.map(({ name }) => name), query)
+  const near = suggestions(all, query)
   const help = near.length > 0
     ? `Did you mean ${enumerate(near.map((name) => `"${name}"`), "or")}?`
     : all.length === 0
@@ -74,16 +109,31 @@ const matching = (catalog: Catalog, all: ReadonlyArray<Entry>, query: string, op
 
 const title = (entry: Entry, { colors, width = columns }: ExplainOptions): Lines => [
   ...wrap(`${inkOf(colors).strong(entry.name)}  ${clean(entry.summary)}`, width, "", 4),
-  ...entry.source === undefined ? [] : wrap(`at ${position(entry.source)}`, width, "  ")
+  ...entry.source === undefined ? [] : wrap(`at ${position(entry.source)}`, width, "  "),
+  ...entry.owner === undefined ? [] : wrap(clean(`owner ${entry.owner}`), width, "  ", 4),
+  ...entry.tags.length === 0 ? [] : wrap(clean(`tags ${entry.tags.join(", ")}`), width, "  ", 4)
 ]
 
 const heading = (text: string, { colors }: ExplainOptions): string => inkOf(colors).strong(text)
 
 const bullet = (text: string, { width = columns }: ExplainOptions): Lines => wrap(text, width, "  - ")
 
+/** Who has the last word on a default. */
+const sayOtherwise: Readonly<Record<string, string>> = {
+  timeout: "its handler says otherwise",
+  retry: "its handler says otherwise",
+  queue: "the call says otherwise",
+  priority: "the call says otherwise"
+}
+
 const defaults = (entry: SideEffectEntry, indent: string, { width = columns }: ExplainOptions): Lines =>
   defaultsOf(entry).flatMap(([label, value]) =>
-    wrap(label === "idempotency" ? "idempotency key of its own" : `${label} ${value}`, width, indent, indent.length + 2)
+    wrap(
+      label === "idempotency" ? "idempotency key of its own" : `${label} ${value}, unless ${sayOtherwise[label]}`,
+      width,
+      indent,
+      indent.length + 2
+    )
   )
 
 const eventLines = (catalog: Catalog, event: EventEntry, options: ExplainOptions): Lines => {

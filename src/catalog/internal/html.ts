@@ -1,7 +1,7 @@
 import type { Catalog, Entry } from "./model.ts"
 import { script, scriptHash, style, styleHash } from "./page.ts"
 import { fields } from "./payload.ts"
-import { type Arrow, arrows, collect, plural, position, rest } from "./view.ts"
+import { type Arrow, arrows, collect, plural, position, rest, told } from "./view.ts"
 
 /** From so many entries on, a row is one line: a long list is skimmed, a short one is read. */
 const denseFrom = 120
@@ -156,6 +156,7 @@ const dataOf = (catalog: Catalog, keys: ReadonlyMap<Entry, string>, all: Readonl
     as: binding.kind === "event" ? undefined : binding.from,
     when: binding.conditional || undefined,
     priority: binding.priority === 0 ? undefined : binding.priority,
+    enqueue: told(binding.enqueue).join(", ") || undefined,
     source: binding.source && position(binding.source)
   })),
   unmatched: catalog.bindings.filter(({ events }) => events.length === 0).map((binding) => ({
@@ -173,10 +174,12 @@ const pictureOf = (catalog: Catalog, keys: ReadonlyMap<Entry, string>, all: Read
   const outgoing = collect(all, (arrow) => arrow.event)
   const reached = new Set(all.map((arrow) => arrow.sideEffect as Entry))
 
-  const chip = ({ binding, sideEffect }: Arrow): string =>
-    `<li><button type="button" class="to" data-key="${keys.get(sideEffect)}">${escape(sideEffect.name)}</button>${
-      binding.conditional ? "<i>when</i>" : ""
-    }</li>`
+  const chip = ({ binding, sideEffect }: Arrow): string => {
+    const how = [...binding.conditional ? ["when"] : [], ...told(binding.enqueue)].join(", ")
+    return `<li><button type="button" class="to" data-key="${keys.get(sideEffect)}">${
+      escape(sideEffect.name)
+    }</button>${how === "" ? "" : `<i>${escape(how)}</i>`}</li>`
+  }
   const row = (entry: Entry): string => {
     const then = outgoing.get(entry as Arrow["event"]) ?? []
     return `<li class="row${reached.has(entry) ? " reached" : ""}" data-key="${

@@ -1,7 +1,7 @@
 import { mermaid } from "./mermaid.ts"
 import type { Catalog, Entry, EventEntry, SideEffectEntry } from "./model.ts"
 import { type Field, fields } from "./payload.ts"
-import { type Arrow, arrows, collect, inline, json, plural, position, rest } from "./view.ts"
+import { type Arrow, arrows, collect, inline, json, plural, position, rest, told } from "./view.ts"
 
 /** What Mermaid refuses to draw, unless the page that hosts it says otherwise. GitHub does not. */
 const limits = { arrows: 500, characters: 50_000 }
@@ -109,7 +109,7 @@ export const markdown = (catalog: Catalog): string => {
   const via = ({ binding }: Arrow): string =>
     `${binding.kind === "event" ? "" : `, bound as ${code(binding.from)}`}${
       binding.conditional ? ", **when** its condition holds" : ""
-    }`
+    }${told(binding.enqueue).map((option) => `, ${line(option)}`).join("")}`
   const toSideEffect = (arrow: Arrow): string => `${link(arrow.sideEffect)}${via(arrow)}`
 
   const overview = (event: EventEntry): string => {

@@ -86,6 +86,8 @@ export interface SideEffectEntry extends Entry {
  * - `from`: as it was written: the name of an event, names separated by `, `, a pattern, or a regular expression.
  * - `events`: the names of the events it stands for. Empty when a pattern matches nothing.
  * - `priority`: higher ones come first; 0 unless it was given. `conditional`: whether it has a `when`.
+ * - `enqueue`: the options that it enqueues with, for people, e.g. `{ delay: "1d", queue: "slow" }`, or
+ *   `{ options: "computed for each event" }`.
  *
  * @category models
  * @since 0.1.0
@@ -99,6 +101,7 @@ export interface BindingEntry {
   readonly sideEffect: string
   readonly priority: number
   readonly conditional: boolean
+  readonly enqueue: Readonly<Record<string, string>>
   readonly source: Source | undefined
 }
 

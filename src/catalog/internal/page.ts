@@ -322,8 +322,8 @@ export const script = `
   const step = (no, head, arrow, ...more) => h("li", {},
     no > 0 && h("span", { className: "no" }, no),
     h("div", {}, head, arrow.when && h("span", { className: "badge", title: "Only when the condition of its binding holds" }, "when"), ...more,
-      (arrow.as || arrow.priority || arrow.source) && h("small", {}, [
-        arrow.as && "bound as " + arrow.as, arrow.priority && "priority " + arrow.priority, arrow.source
+      (arrow.as || arrow.priority || arrow.enqueue || arrow.source) && h("small", {}, [
+        arrow.as && "bound as " + arrow.as, arrow.priority && "priority " + arrow.priority, arrow.enqueue, arrow.source
       ].filter(Boolean).join(" · "))))
   const field = (it) => h("li", {}, h("b", {}, it.name), " ", code(it.type), !it.required && h("span", { className: "badge" }, "optional"),
     it.description && h("p", {}, it.description))
@@ -494,4 +494,4 @@ export const script = `
 
 /** Of `style` and `script`, for the Content-Security-Policy. A test knows what they must be. */
 export const styleHash = "sha256-ia3UDxpa9X0tefQGiiIWoS4mORV7AKig2crRs2p3Z94="
-export const scriptHash = "sha256-50oeSw8JfPK8gNgJXGHKf3MZ5gOYHUK1a0YpXtB9xU4="
+export const scriptHash = "sha256-BHqZcR/G1xHo4OSA7aVscEM14rnIqcTd7Gy8r83qro4="

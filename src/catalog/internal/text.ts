@@ -1,7 +1,7 @@
 import { clean, columns, type Ink, inkOf, wrap } from "../../internal/lines.ts"
 import type { Catalog, Entry, EventEntry, SideEffectEntry } from "./model.ts"
 import { fields } from "./payload.ts"
-import { type Arrow, arrows, collect, inline, json, position, rest } from "./view.ts"
+import { type Arrow, arrows, collect, inline, json, ownId, position, rest, told } from "./view.ts"
 
 export interface TextOptions {
   readonly verbose?: boolean | undefined
@@ -90,15 +90,25 @@ const eventInShort = (event: EventEntry, page: Page): Lines => {
     ...wrap(head(page, event), width, "", 4),
     ...then.length === 0 ? [`  ${ink.soft("nothing follows")}`] : then.flatMap((arrow) =>
       wrap(
-        `${head(page, arrow.sideEffect)}${
-          arrow.binding.conditional ? ink.soft(" (only when its condition holds)") : ""
-        }`,
+        arrowInShort(arrow, page),
         width,
         `  ${arrow.order}. `,
         `${arrow.order}`.length + 6
       )
     )
   ]
+}
+
+const arrowInShort = ({ binding, sideEffect }: Arrow, { ink }: Page): string => {
+  const id = ownId(binding)
+  const options = told(binding.enqueue)
+  return [
+    ink.strong(sideEffect.name),
+    id === undefined ? "" : ink.soft(` (${clean(id)})`),
+    `  ${clean(sideEffect.summary)}`,
+    binding.conditional ? ink.soft(" (only when its condition holds)") : "",
+    options.length === 0 ? "" : ink.soft(` (${clean(options.join(", "))})`)
+  ].join("")
 }
 
 /** What several entries come to, shortly each: as `explain` of a pattern shows it. */
@@ -179,6 +189,7 @@ export const bound = ({ binding }: Arrow): Lines => [
   ...binding.conditional ? ["only when the condition of its binding holds"] : [],
   ...binding.kind === "event" ? [] : [`bound as ${clean(binding.from)}`],
   ...binding.priority === 0 ? [] : [`priority ${binding.priority}`],
+  ...Object.entries(binding.enqueue).map(([option, value]) => clean(`enqueued with ${option} ${value}`)),
   `binding "${clean(binding.id)}"`,
   ...binding.source === undefined ? [] : [`at ${position(binding.source)}`]
 ]

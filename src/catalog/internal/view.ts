@@ -36,6 +36,14 @@ export const collect = <A, B>(self: Iterable<A>, key: (a: A) => B): ReadonlyMap<
   return out
 }
 
+/** The id that a binding was given, where it was. */
+export const ownId = ({ from, id, sideEffect }: BindingEntry): string | undefined =>
+  id === `${from} -> ${sideEffect}` ? undefined : id
+
+/** What a binding enqueues with: `after 1d`, `queue slow`. */
+export const told = (enqueue: BindingEntry["enqueue"]): ReadonlyArray<string> =>
+  Object.entries(enqueue).map(([option, value]) => option === "delay" ? `after ${value}` : `${option} ${value}`)
+
 /** `src/Orders.ts:12` */
 export const position = (source: Source): string => `${source.file}:${source.line}`
 

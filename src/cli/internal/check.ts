@@ -4,16 +4,17 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
+import * as Path from "effect/Path"
 import * as Catalog from "../../catalog/Catalog.ts"
 import { clean, wrap } from "../../internal/lines.ts"
 import { CheckFailed, CommandError } from "./errors.ts"
 import { flag } from "./list.ts"
-import { look, named, print, quoted, why, write } from "./output.ts"
+import { look, named, print, why, write } from "./output.ts"
 import { catalogOf, messageOf, type Source } from "./source.ts"
 
 const config = {
   strict: flag("strict", "Exit with the number of findings, 255 at most"),
-  lock: Flag.File("lock").pipe(
+  lock: Flag.Path("lock").pipe(
     Flag.withMetavar("file"),
     Flag.withDescription("Fail when the catalogue is not the one in this file"),
     Flag.optional
@@ -39,7 +40,19 @@ const report = (catalog: Catalog.Catalog, findings: ReadonlyArray<Catalog.Findin
   ].join("\n")
 }
 
-const renewal = (file: string): string => `side-effects check --lock ${quoted(file)} --write`
+/** Says it better than `Flag.File` would. */
+const notDirectory = Effect.fnUntraced(function*(file: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const info = yield* Effect.option(fs.stat(file))
+  if (Option.isNone(info) || info.value.type !== "Directory") return
+  const shown = yield* named(file)
+  return yield* new CommandError({
+    message: `${shown} is a directory: --lock takes the file to compare with, such as ${
+      path.join(shown, "catalogue.json")
+    }.`
+  })
+})
 
 /** What is committed, or `undefined` where there is nothing yet. */
 const committed = Effect.fnUntraced(function*(file: string) {
@@ -64,12 +77,12 @@ const drift = Effect.fnUntraced(function*(file: string, catalog: Catalog.Catalog
   const shown = yield* named(file)
   const locked = yield* committed(file)
   if (locked === undefined) {
-    return yield* new CommandError({ message: `${shown} does not exist. Make it, and commit it: ${renewal(shown)}` })
+    return yield* new CommandError({ message: `${shown} does not exist. Make it with --write, and commit it.` })
   }
   return yield* Effect.try({
     try: () => Catalog.diff(locked, catalog),
     catch: (error) =>
-      new CommandError({ message: `Cannot compare with ${shown}. ${messageOf(error)} The command: ${renewal(shown)}` })
+      new CommandError({ message: `Cannot compare with ${shown}. ${messageOf(error)} For that, run it with --write.` })
   })
 })
 
@@ -83,6 +96,7 @@ export const check = <E, R>(source: Source<E, R>) =>
           message: "--write writes the file of --lock: name it, as in --lock catalogue.json."
         })
       }
+      if (Option.isSome(lock)) yield* notDirectory(lock.value)
       const catalog = yield* catalogOf(source)
       const changes = Option.isSome(lock) && !write ? yield* drift(lock.value, catalog) : []
       const findings = Catalog.check(catalog)
@@ -94,7 +108,7 @@ export const check = <E, R>(source: Source<E, R>) =>
         else {
           yield* Console.log(
             `\n${file} is not what the code says any more (- committed, + now):\n\n${changes.join("\n")}\n\n` +
-              `If that is meant, renew it, and commit it:\n  ${renewal(file)}`
+              "If that is meant, run it again with --write, and commit the file."
           )
         }
       }

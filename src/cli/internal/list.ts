@@ -4,7 +4,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Catalog from "../../catalog/Catalog.ts"
-import { clean } from "../../internal/lines.ts"
+import { clean, enumerate } from "../../internal/lines.ts"
 import { CommandError } from "./errors.ts"
 import { look, named, print, size, write } from "./output.ts"
 import { attempt, catalogOf, type Source } from "./source.ts"
@@ -33,7 +33,7 @@ const config = {
   ),
   contains: Flag.String("label-contains").pipe(
     Flag.withMetavar("text"),
-    Flag.withDescription("Only what has this text in its name"),
+    Flag.withDescription("Only what has this text in its name, and the --label"),
     Flag.optional
   ),
   raw: flag("raw", "For scripts: event, side effect, binding, by tabs"),
@@ -66,7 +66,6 @@ const formatOf = (flags: Flags): Effect.Effect<Format, CommandError> => {
   const other = others.find(([, format]) => format !== first![1])
   if (other !== undefined) return contradiction(first![0], other[0])
   if (flags.raw && flags.verbose) return contradiction("--raw", "--verbose")
-  if (Option.isSome(flags.label) && Option.isSome(flags.contains)) return contradiction("--label", "--label-contains")
   const extension = Option.getOrElse(flags.out, () => "").split(".").at(-1)!.toLowerCase()
   return Effect.succeed(first?.[1] ?? (Object.hasOwn(extensions, extension) ? extensions[extension]! : "text"))
 }
@@ -94,6 +93,22 @@ const render = Effect.fnUntraced(
   }
 )
 
+/** Fails unless it is the name of an event or a side effect. */
+const exactly = (catalog: Catalog.Catalog, label: string): Effect.Effect<void, CommandError> => {
+  const all = [...catalog.events, ...catalog.sideEffects]
+  if (all.some(({ name }) => name === label)) return Effect.void
+  const names = all.filter(({ exportName }) => exportName === label).map(({ name }) => name)
+  const advice = names.length > 0
+    ? `: ${label} is ${enumerate(names, "or")}.`
+    : label.includes("*")
+    ? ". For a part of it there is --label-contains; for patterns, side-effects explain."
+    : undefined
+  return advice === undefined
+    // It is nothing that explain could find, and explain knows what is near.
+    ? Effect.asVoid(attempt(() => Catalog.explain(catalog, label)))
+    : Effect.fail(new CommandError({ message: `--label takes the exact name${advice}` }))
+}
+
 /** What of a catalogue the flags ask for. Fails when that is nothing, which is a slip. */
 const partOf = Effect.fnUntraced(function*(catalog: Catalog.Catalog, { contains, label, sorted }: Flags) {
   const part = Catalog.filter(catalog, {
@@ -102,9 +117,11 @@ const partOf = Effect.fnUntraced(function*(catalog: Catalog.Catalog, { contains,
     sorted
   })
   if (part.events.length + part.sideEffects.length > 0) return part
-  // It is nothing that explain could find, and explain knows what is near.
-  if (Option.isSome(label)) yield* attempt(() => Catalog.explain(catalog, label.value))
+  if (Option.isSome(label)) yield* exactly(catalog, label.value)
   if (Option.isNone(contains)) return part
+  if (Option.isSome(label)) {
+    return yield* new CommandError({ message: `${label.value} does not have "${clean(contains.value)}" in its name.` })
+  }
   return yield* new CommandError({ message: `No event and no side effect has "${clean(contains.value)}" in its name.` })
 })
 

@@ -13,6 +13,7 @@ import { attempt } from "./source.ts"
 const kinds = {
   "side-effect": {
     what: "Side effect",
+    segments: 1,
     fallback: "NewSideEffect",
     code: (name: string, className: string) =>
       `import { Schema } from "effect"
@@ -28,6 +29,8 @@ export class ${className} extends SideEffect.make("${name}", {
   },
   event: {
     what: "Event",
+    // "Placed" alone says too little where it is imported.
+    segments: 2,
     fallback: "NewEvent",
     code: (name: string, className: string) =>
       `import { Schema } from "effect"
@@ -43,6 +46,7 @@ export class ${className} extends Event.make("${name}", {
   },
   group: {
     what: "Group",
+    segments: 1,
     fallback: "NewGroup",
     code: (name: string, className: string) =>
       `import { SideEffectGroup } from "effect-side-effects"
@@ -59,14 +63,13 @@ const taken = new Set(["Schema", "SideEffect", "SideEffectGroup", "Event", "Obje
 const pascal = (text: string): string =>
   text.split(/[^A-Za-z0-9]+/).map((word) => word.slice(0, 1).toUpperCase() + word.slice(1)).join("")
 
-/** From the last segment, and as many before it as it takes to make an identifier that is free. */
-const classNameOf = (name: string, fallback: string): string => {
+/** From the last `wanted` segments, or more, or else fewer: whatever makes an identifier that is free. */
+const classNameOf = (name: string, wanted: number, fallback: string): string => {
   const segments = name.split(":").map(pascal)
-  for (let from = segments.length - 1; from >= 0; from--) {
-    const candidate = segments.slice(from).join("")
-    if (/^[A-Z]/.test(candidate) && !taken.has(candidate)) return candidate
-  }
-  return fallback
+  const counts = segments.map((_, index) => index + 1)
+  const inOrder = [...counts.filter((count) => count >= wanted), ...counts.filter((count) => count < wanted)]
+  return inOrder.map((count) => segments.slice(-count).join(""))
+    .find((candidate) => /^[A-Z]/.test(candidate) && !taken.has(candidate)) ?? fallback
 }
 
 export const make = Command.make(
@@ -94,10 +97,10 @@ export const make = Command.make(
     if (Option.isSome(dir) && Option.isSome(out)) {
       return yield* new CommandError({ message: "--out and --dir contradict each other: give one of them." })
     }
-    const { code, fallback, next, what } = kinds[kind]
+    const { code, fallback, next, segments, what } = kinds[kind]
     yield* attempt(() => checkName(what, name))
     const path = yield* Path.Path
-    const className = classNameOf(name, fallback)
+    const className = classNameOf(name, segments, fallback)
     const file = Option.getOrElse(out, () => path.join(Option.getOrElse(dir, () => "."), `${className}.ts`))
     yield* write(file, code(name, className), true)
     yield* Console.log(`Wrote ${className} to ${yield* named(file)}.\n${next(className)}`)

@@ -66,6 +66,3 @@ export const size = (text: string): string => {
   const bytes = new TextEncoder().encode(text).length
   return bytes < 1000 ? `${bytes} bytes` : `${Math.round(bytes / 1000)} kB`
 }
-
-/** A file name as one would type it. */
-export const quoted = (file: string): string => /^[\w@%+=:,./\\-]+$/.test(file) ? file : JSON.stringify(file)
