@@ -150,7 +150,7 @@ const mistakes = [
   {
     what: "a mapping that does not make the payload of its side effect",
     code: `SideEffectGroup.make("orders").on(OrderPlaced, NotifyWarehouse, ({ id }) => ({ id }))`,
-    explained: /Property 'orderId' is missing/
+    explained: /MappingOf<"orders:placed", "orders:notify-warehouse">[^]*Property 'orderId' is missing/
   }
 ]
 const definitions = `

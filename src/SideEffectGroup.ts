@@ -191,7 +191,10 @@ export interface NoEventSoFarMatches<Pattern extends string> {
  */
 export type OnArgs<E extends Event.Any, S extends SideEffect.Any> = IsVoid<SideEffect.PayloadInput<S>> extends true
   ? [mapping?: undefined, options?: Binding.Options<Event.Payload<E>, Event.EmittedOf<E>>]
-  : [mapping: Mapping<E, S>, options?: Binding.Options<Event.Payload<E>, Event.EmittedOf<E>>]
+  : [
+    mapping: Mapping<E, S> | MappingOf<E["_tag"], S["_tag"]>,
+    options?: Binding.Options<Event.Payload<E>, Event.EmittedOf<E>>
+  ]
 
 /** `any` is no void. */
 type IsVoid<P> = 0 extends 1 & P ? false : [P] extends [void] ? true : false
@@ -206,6 +209,17 @@ export type Mapping<E extends Event.Any, S extends SideEffect.Any> = (
   payload: Event.Payload<E>,
   event: Event.EmittedOf<E>
 ) => SideEffect.PayloadInput<S>
+
+/**
+ * Nothing is one. With it in the union, the compiler speaks of a mapping that does not fit as a whole, and by the names of
+ * event and side effect.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export interface MappingOf<EventName extends string, SideEffectName extends string> {
+  readonly "~effect-side-effects/MappingOf": [EventName, SideEffectName, never]
+}
 
 /**
  * The handlers that perform a group, by name.

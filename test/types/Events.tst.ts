@@ -121,7 +121,7 @@ describe("bindings that do not compile", () => {
     expect(Events.on).type.not.toBeCallableWith(OrderPlaced, Mail, () => ({ orderId: "1" }))
     expect(Events.on).type.not.toBeCallableWith(OrderPlaced, Mail)
     expect(Events.on).type.not.toBeCallableWith(OrderPlaced, Ping, () => ({ orderId: "1" }))
-    // @ts-expect-error Type 'number' is not assignable to type 'string'
+    // @ts-expect-error MappingOf<"orders:order:placed", "orders:mail:send">
     Events.on(OrderPlaced, Mail, ({ email }) => ({ orderId: 1, to: email }))
     expect(Events.on).type.toBeCallableWith(OrderPlaced, Ping)
     const Anything = SideEffect.make("anything", { description: "Anything.", payload: Schema.Any })
