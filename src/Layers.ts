@@ -91,8 +91,8 @@ export type LiveServices<S extends SideEffect.Any, Performs extends boolean, R, 
  *
  * **Details**
  *
- * A program that enqueues a side effect the group does not have does not compile, and neither does a group with a side
- * effect that nobody performs: what is missing is left in the requirements as `Handler<name, names of the group>`. The same
+ * A program that enqueues a side effect or emits an event that the group does not have does not compile, and neither does
+ * a group with a side effect that nobody performs: what is missing is left in the requirements as `Handler<name, names of the group>`. The same
  * is left when the handler of `name` is there but enqueues a side effect that the group does not have. Building the layer
  * dies when a pattern in its policy or dispatcher matches nothing in the group.
  *
@@ -342,8 +342,8 @@ const makeTest = (
 }
 
 /**
- * As `TestLayer`, for one group and with options: a program that enqueues what the group does not have does not
- * compile.
+ * As `TestLayer`, for one group and with options: what the group binds to an event follows from it, and a program that
+ * enqueues or emits what the group does not have does not compile.
  *
  * **Details**
  *

@@ -2,6 +2,9 @@
  * The catalogue: what can happen, and what it leads to, as a plain value computed from groups. It cannot go stale, as it
  * is read from the definitions that run.
  *
+ * On the command line it is `side-effects`. `effect-side-effects/cli` has this module once more, with `Catalog.command`
+ * beside the rest: a command to mount in a CLI of one's own.
+ *
  * **Example** (What happens when?)
  *
  * ```ts
