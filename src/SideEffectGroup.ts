@@ -15,7 +15,7 @@ import * as Binding from "./Binding.ts"
 import * as Event from "./Event.ts"
 import { checkName } from "./internal/pattern.ts"
 import type { Names as RequiredNames, Without } from "./internal/requirement.ts"
-import { here, type Site } from "./internal/site.ts"
+import { here, locate } from "./internal/site.ts"
 import * as SideEffect from "./SideEffect.ts"
 
 /**
@@ -296,8 +296,7 @@ export const make = (name: string): SideEffectGroup<never> =>
     eventsByName: new Map(),
     bindings: [],
     parts: [],
-    annotations: Context.empty(),
-    "~effect-side-effects/site": here(make)
+    annotations: Context.empty()
   })
 
 interface Fields {
@@ -307,23 +306,34 @@ interface Fields {
   readonly bindings: ReadonlyArray<Binding.Binding>
   readonly parts: ReadonlyArray<Any>
   readonly annotations: Context.Context<never>
-  readonly "~effect-side-effects/site": Site
 }
 
 type Kind = "side effect" | "event"
+type Definition = SideEffect.Any | Event.Any
 
 const article = (kind: Kind): string => kind === "event" ? "an event" : "a side effect"
 
-const duplicate = (group: string, kind: Kind, name: string, taken: Kind): Error =>
+const duplicate = (group: string, kind: Kind, known: Definition, other: Definition): Error =>
   new Error(
-    kind === taken
-      ? `Group "${group}" already has ${
-        kind === "event" ? "an event" : "a side effect"
-      } named "${name}". A name stands ` +
-        `for one ${kind}: give the second one another name, or remove it if it is the same.`
-      : `Group "${group}" has both a side effect and an event named "${name}". A name stands for one of them: name the ` +
-        "event after what has happened and the side effect after what is to be done."
+    `Group "${group}" already has ${
+      article(kind)
+    } named "${known._tag}". A name stands for one ${kind}: give the second ` +
+      `one another name, or remove it if it is the same.${places(known, other)}`
   )
+
+const clash = (group: string, name: string): Error =>
+  new Error(
+    `Group "${group}" has both a side effect and an event named "${name}". A name stands for one of them: name the ` +
+      "event after what has happened and the side effect after what is to be done."
+  )
+
+const places = (...definitions: ReadonlyArray<Definition>): string => {
+  const sites = definitions.map((definition) => locate((definition as any)["~effect-side-effects/site"]))
+  const [first, second] = sites.map((site) => site && `${site.file}:${site.line}`)
+  return first === undefined || second === undefined || first === second
+    ? ""
+    : ` They are defined at ${first} and ${second}.`
+}
 
 /** The definitions with one more. Throws when its name stands for something else. */
 const added = (
@@ -331,7 +341,7 @@ const added = (
   kind: Kind,
   into: ReadonlyMap<string, any>,
   others: ReadonlyMap<string, any>,
-  definitions: Iterable<SideEffect.Any | Event.Any>,
+  definitions: Iterable<Definition>,
   twice: boolean
 ): ReadonlyMap<string, any> => {
   let all: Map<string, any> | undefined
@@ -341,8 +351,8 @@ const added = (
     }
     const name = definition._tag
     const known = (all ?? into).get(name)
-    if (known !== undefined && !(twice && known === definition)) throw duplicate(group, kind, name, kind)
-    if (others.has(name)) throw duplicate(group, kind, name, kind === "event" ? "side effect" : "event")
+    if (known !== undefined && !(twice && known === definition)) throw duplicate(group, kind, known, definition)
+    if (others.has(name)) throw clash(group, name)
     if (known === undefined) (all ??= new Map(into)).set(name, definition)
   }
   return all ?? into
@@ -474,6 +484,5 @@ const makeProto = (fields: Fields): any =>
     eventsByName: fields.eventsByName,
     bindings: fields.bindings,
     parts: fields.parts,
-    annotations: fields.annotations,
-    "~effect-side-effects/site": fields["~effect-side-effects/site"]
+    annotations: fields.annotations
   })

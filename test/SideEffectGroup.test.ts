@@ -35,6 +35,10 @@ describe("SideEffectGroup", () => {
       "Group \"empty\" already has a side effect named \"orders:mail:send\". A name stands for one side " +
       "effect: give the second one another name, or remove it if it is the same."
     assert.throws(() => Empty.add(Mail, SecondMail), message)
+    assert.throws(
+      () => Empty.add(Mail, SecondMail),
+      /They are defined at .*test\/fixtures\.ts:\d+ and .*test\/SideEffectGroup\.test\.ts:\d+\.$/
+    )
     assert.throws(() => Empty.add(Mail).add(Mail), message)
     assert.throws(() => Empty.add(Mail).merge(SideEffectGroup.make("b").add(SecondMail)), message)
   })
