@@ -200,7 +200,7 @@ export const emit = <E extends Event.Any>(
  *
  * `when` decides by the result whether the event is emitted. By default it is not when the result is an HTTP response (a web
  * `Response`, or a `HttpServerResponse` of Effect) with a status of 400 or above, as then the function has not
- * done what the event would say.
+ * done what the event would say. A plain object with a `status` is no response: give it a `when`.
  *
  * **Gotchas**
  *
@@ -534,7 +534,8 @@ export interface Plan<A, E> {
  *
  * **Details**
  *
- * What follows from an event is known from the group of the layer around, where there is one. The program itself really runs, its database writes included. Boundaries and policies are obeyed, also those around
+ * What follows from an event is known from the group of the layer around, where there is one, and what that layer would
+ * refuse is refused. The program itself really runs, its database writes included. Boundaries and policies are obeyed, also those around
  * the plan and the layer's, where there are any.
  *
  * @category boundaries
@@ -546,13 +547,17 @@ export const plan = <A, E, R>(
   Effect.withFiber((fiber) => {
     const around = Context.getOrUndefined(fiber.context, SideEffects)
     const { observer, recorder } = Recorder.make()
-    const root = recordingRoot({
+    const recording = recordingRoot({
       by: "plan",
       observer,
       policy: around?.root.policy,
       bindings: around?.root.bindings,
       roundTrip: false
     })
+    // What the layer around would refuse is refused here, too.
+    const root = around === undefined
+      ? recording
+      : { ...recording, admit: around.root.admit, admitEvent: around.root.admitEvent }
     const outside = Place.outside(root)
     // Inside a unit of work it is part of that, so its policies count over all of the plan.
     const state = around?.boundary === undefined

@@ -819,6 +819,15 @@ describe("layers", () => {
       assert.deepStrictEqual([yield* recorder.events, yield* recorder.emitted], [[], []])
     }).pipe(Effect.provide(SideEffects.TestLayer)))
 
+  it.effect("plan refuses what the layer around would refuse", () =>
+    Effect.gen(function*() {
+      const Other = Event.make("other", { description: "Another one." })
+      const { exit } = yield* Effect.provide(SideEffects.plan(SideEffects.emit(Other)), live().layer)
+      assert.match(defectOf(exit).message, /^Event "other" is not in group "shop"/)
+      const alone = yield* SideEffects.plan(SideEffects.emit(Other))
+      assert.strictEqual(alone.events.length, 1)
+    }))
+
   it.effect("capture has the events of what was released", () =>
     Effect.gen(function*() {
       const released = yield* capture(SideEffects.boundary(placed), { group: Shop })

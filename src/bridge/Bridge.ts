@@ -82,7 +82,7 @@ export interface EventEmitterLike<in Name, out Args extends ReadonlyArray<any>> 
  *
  * `receive` gets the arguments of the listener and says what they mean: it returns an effect, which is run in a boundary
  * of its own, or `undefined` to ignore the event. Its parameters are checked against the emitter where that is typed;
- * write their types down. It is run after `emit` has returned, so that nothing it does can slow down or break the
+ * write their types down. (The name of the event is not checked; Node's own types do not, either.) It is run after `emit` has returned, so that nothing it does can slow down or break the
  * emitter.
  *
  * The listener is there when the effect returns, and is removed when the scope closes. Services, context and the layer
