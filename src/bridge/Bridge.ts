@@ -82,8 +82,8 @@ export interface EventEmitterLike<in Name, out Args extends ReadonlyArray<any>> 
  *
  * `receive` gets the arguments of the listener and says what they mean: it returns an effect, which is run in a boundary
  * of its own, or `undefined` to ignore the event. Its parameters are checked against the emitter where that is typed;
- * write their types down. (The name of the event is not checked; Node's own types do not, either.) It is run after `emit` has returned, so that nothing it does can slow down or break the
- * emitter.
+ * write their types down. (The name of the event is not checked; Node's own types do not, either.) It is run after `emit`
+ * has returned, so that nothing it does can slow down or break the emitter.
  *
  * The listener is there when the effect returns, and is removed when the scope closes. Services, context and the layer
  * of side effects are those of where the bridge is attached. Inside a boundary it is no part of it, and a `withPolicy`
