@@ -434,7 +434,7 @@ const counting = (
 /** `2 side effects: orders:mail ×2` */
 const total = (what: string, counts: ReadonlyMap<string, number>): string => {
   const n = [...counts.values()].reduce((sum, n) => sum + n, 0)
-  return `${n} ${what}${n === 1 ? "" : "s"}${n === 0 ? "" : `: ${describe.counted(counts)}`}`
+  return `${describe.plural(n, what)}${n === 0 ? "" : `: ${describe.counted(counts)}`}`
 }
 
 /** Nothing leaves. Where the group is known, what follows from events is counted, too. */

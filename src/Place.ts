@@ -303,15 +303,18 @@ const delayOf = (sideEffect: SideEffect.Any, delay: Duration.Input): Duration.Du
   }
 }
 
-const outsideMessage = (intent: IntentImpl): string =>
-  `Side effect "${intent.name}" was enqueued outside a boundary, so it is dispatched at once, whatever happens next. ` +
-  "Wrap the unit of work in SideEffects.boundary, or say outsideBoundary: \"dispatch\" or \"reject\" in the layer."
+const outsideMessage = ({ name }: IntentImpl): string => outside(`Side effect "${name}" was enqueued`, "it is", "")
 
-const outsideEventMessage = (event: Event.EmittedImpl, n: number): string =>
-  `Event "${event.name}" was emitted outside a boundary, so ${
-    n === 1 ? "the side effect bound to it is" : `the ${n} side effects bound to it are`
-  } dispatched at once, whatever happens next. Wrap the unit of work in SideEffects.boundary (in Effect.fn, put it ` +
-  "behind SideEffects.emits), or say outsideBoundary: \"dispatch\" or \"reject\" in the layer."
+const outsideEventMessage = ({ name }: Event.EmittedImpl, n: number): string =>
+  outside(
+    `Event "${name}" was emitted`,
+    n === 1 ? "the side effect bound to it is" : `the ${n} side effects bound to it are`,
+    " (in Effect.fn, put it behind SideEffects.emits)"
+  )
+
+const outside = (what: string, they: string, how: string): string =>
+  `${what} outside a boundary, so ${they} dispatched at once, whatever happens next. Wrap the unit of work in ` +
+  `SideEffects.boundary${how}, or say outsideBoundary: "dispatch" or "reject" in the layer.`
 
 /**
  * The requirement of a program that enqueues side effects and emits events: `Name` is the union of their names.

@@ -26,6 +26,9 @@ export const exit = (self: Exit.Exit<unknown, unknown>): string => {
   return `${Cause.hasDies(self.cause) ? "died" : "failed"} with ${cause(self.cause)}`
 }
 
+/** `1 event`, `2 events` */
+export const plural = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? "" : "s"}`
+
 /** One more of a name. */
 export const tally = (counts: Map<string, number>, name: string): void => {
   counts.set(name, (counts.get(name) ?? 0) + 1)

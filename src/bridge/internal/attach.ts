@@ -13,6 +13,7 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Tracer from "effect/Tracer"
 import type { Report } from "../../Boundary.ts"
+import { plural } from "../../internal/describe.ts"
 import * as SideEffects from "../../SideEffects.ts"
 
 // What all bridges have in common: concurrency, failures and closing. A bridge opens a source, and this runs it.
@@ -79,7 +80,7 @@ const attachHere = Effect.fnUntraced(function*<A, E, R, E2, R2>(
 
   const tell = Effect.suspend(() => {
     if (missed === 0) return Effect.void
-    const count = messages(missed)
+    const count = plural(missed, "message")
     missed = 0
     return Effect.logError(
       closing || options.noRoom === undefined
@@ -196,7 +197,9 @@ const attachHere = Effect.fnUntraced(function*<A, E, R, E2, R2>(
       const lost = isOwn ? accepted - 1 : accepted
       if (lost > 0) {
         yield* Effect.logError(
-          `${bridge} was closed before it could finish ${messages(lost)}, which are lost; their side effects are ` +
+          `${bridge} was closed before it could finish ${
+            plural(lost, "message")
+          }, which are lost; their side effects are ` +
             "discarded. Raise grace or concurrency, or give what the messages do a timeout."
         )
       }
@@ -207,8 +210,6 @@ const attachHere = Effect.fnUntraced(function*<A, E, R, E2, R2>(
 
   yield* Scope.addFinalizer(Context.get(context, Scope.Scope), Effect.provideContext(close, context))
 })
-
-const messages = (count: number): string => count === 1 ? "1 message" : `${count} messages`
 
 const asEffect = <E, R>(effect: Effect.Effect<unknown, E, R> | undefined): Effect.Effect<unknown, E, R> => {
   if (effect === undefined) return Effect.void

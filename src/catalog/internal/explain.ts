@@ -1,9 +1,10 @@
+import { plural } from "../../internal/describe.ts"
 import { clean, columns, enumerate, inkOf, wrap } from "../../internal/lines.ts"
 import { compilePattern } from "../../internal/pattern.ts"
 import type { Catalog, Entry, EventEntry, GroupEntry, SideEffectEntry } from "./model.ts"
 import { nearest } from "./nearest.ts"
 import { bound, brief, defaultsOf } from "./text.ts"
-import { type Arrow, arrows, collect, plural, position } from "./view.ts"
+import { type Arrow, arrows, collect, position } from "./view.ts"
 
 /** What `ConfigLayer` would read. */
 interface Environment {

@@ -1,7 +1,8 @@
+import { plural } from "../../internal/describe.ts"
 import type { Catalog, Entry } from "./model.ts"
 import { script, scriptHash, style, styleHash } from "./page.ts"
 import { fields } from "./payload.ts"
-import { type Arrow, arrows, collect, plural, position, rest, told } from "./view.ts"
+import { type Arrow, arrows, collect, position, rest, told } from "./view.ts"
 
 /** From so many entries on, a row is one line: a long list is skimmed, a short one is read. */
 const denseFrom = 120

@@ -1,7 +1,8 @@
+import { plural } from "../../internal/describe.ts"
 import { mermaid } from "./mermaid.ts"
 import type { Catalog, Entry, EventEntry, SideEffectEntry } from "./model.ts"
 import { type Field, fields } from "./payload.ts"
-import { type Arrow, arrows, collect, inline, json, plural, position, rest, told } from "./view.ts"
+import { type Arrow, arrows, collect, inline, json, position, rest, told } from "./view.ts"
 
 /** What Mermaid refuses to draw, unless the page that hosts it says otherwise. GitHub does not. */
 const limits = { arrows: 500, characters: 50_000 }

@@ -52,9 +52,6 @@ export const rest = (entry: Entry): string =>
   (entry.description.startsWith(entry.summary) ? entry.description.slice(entry.summary.length) : entry.description)
     .trim()
 
-/** `1 event`, `2 events` */
-export const plural = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? "" : "s"}`
-
 /** Pretty-printed, whatever it is. */
 export const json = (u: unknown): string => JSON.stringify(u, null, 2) ?? "undefined"
 

@@ -6,6 +6,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Catalog from "../../catalog/Catalog.ts"
+import { plural } from "../../internal/describe.ts"
 import { clean, wrap } from "../../internal/lines.ts"
 import { CheckFailed, CommandError } from "./errors.ts"
 import { flag } from "./list.ts"
@@ -22,12 +23,10 @@ const config = {
   write: flag("write", "Write the file of --lock anew")
 }
 
-const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? "" : "s"}`
-
 const report = (catalog: Catalog.Catalog, findings: ReadonlyArray<Catalog.Finding>, width: number): string => {
   const { bindings, events, sideEffects } = catalog
-  const seen = `${count(events.length, "event")}, ${count(sideEffects.length, "side effect")} and ${
-    count(bindings.length, "binding")
+  const seen = `${plural(events.length, "event")}, ${plural(sideEffects.length, "side effect")} and ${
+    plural(bindings.length, "binding")
   }`
   if (findings.length === 0) return `Nothing to mend in ${seen}.`
   return [
@@ -36,7 +35,7 @@ const report = (catalog: Catalog.Catalog, findings: ReadonlyArray<Catalog.Findin
       ...wrap(clean(message), width, "  "),
       ""
     ]),
-    `${count(findings.length, "finding")} in ${seen}.`
+    `${plural(findings.length, "finding")} in ${seen}.`
   ].join("\n")
 }
 
