@@ -222,8 +222,7 @@ export class BoundaryState {
   }
 
   emit(event: Event.EmittedImpl): void {
-    if (this.events === undefined) this.events = [event]
-    else this.events.push(event)
+    ;(this.events ??= []).push(event)
   }
 
   /** All events, in the order of emission. */

@@ -125,8 +125,10 @@ export class Place {
       return Effect.die(new NoBoundary({ intent: intent as any }))
     }
     if (this.guards.length === 0 && around !== undefined) return this.push(boundary, intent, around)
-    const push = this.atOnce(around, () => this.push(boundary, intent, around))
-    return this.guards.length === 0 ? push : Effect.andThen(this.ask(boundary, intent as any), push)
+    return Effect.andThen(
+      this.ask(boundary, intent as any),
+      this.atOnce(around, () => this.push(boundary, intent, around))
+    )
   }
 
   /** Records the event and enqueues what follows from it: all of that, or nothing. */
@@ -141,10 +143,9 @@ export class Place {
     const bindings = this.root.bindings(emitted.name)
     const intents = Binding.follow(bindings, emitted as any).map((wish) => this.fulfil(boundary, wish))
     if (this.guards.length === 0 && around !== undefined) return this.record(boundary, emitted, intents, around)
-    const record = this.atOnce(around, () => this.record(boundary, emitted, intents, around))
-    return this.guards.length === 0 ? record : Effect.andThen(
+    return Effect.andThen(
       Effect.forEach(intents, (intent) => this.ask(boundary, intent as any), { discard: true }),
-      record
+      this.atOnce(around, () => this.record(boundary, emitted, intents, around))
     )
   }
 
@@ -212,7 +213,7 @@ export class Place {
     if (boundary.closed !== undefined) return this.late(boundary, intent)
     this.add(boundary, intent)
     return around === undefined
-      ? this.releaseAlone(boundary, intent, () => outsideMessage(intent))
+      ? this.releaseAlone(boundary, intent, outsideMessage(intent))
       : Effect.succeed(intent)
   }
 
@@ -228,7 +229,7 @@ export class Place {
     boundary.emit(emitted)
     for (const intent of intents) this.add(boundary, intent)
     return around === undefined
-      ? this.releaseAlone(boundary, emitted, () => outsideEventMessage(emitted, intents.length))
+      ? this.releaseAlone(boundary, emitted, outsideEventMessage(emitted, intents.length))
       : Effect.succeed(emitted)
   }
 
@@ -239,11 +240,11 @@ export class Place {
   }
 
   /** Outside every boundary there is nothing to wait for. Called where nothing interrupts. */
-  private releaseAlone<A>(boundary: BoundaryState, value: A, message: () => string): Effect.Effect<A> {
+  private releaseAlone<A>(boundary: BoundaryState, value: A, message: string): Effect.Effect<A> {
     const release = Effect.suspend(() => boundary.close(succeeded) ?? Effect.void) as Effect.Effect<void>
     return Effect.as(
       this.root.outsideBoundary === "warn" && boundary.entries.length > 0
-        ? Effect.andThen(Effect.logWarning(message()), release)
+        ? Effect.andThen(Effect.logWarning(message), release)
         : release,
       value
     )
