@@ -10,7 +10,7 @@ import * as Event from "./Event.ts"
 import type * as Intent from "./Intent.ts"
 import * as describe from "./internal/describe.ts"
 import { checkText, compilePattern } from "./internal/pattern.ts"
-import type { Site } from "./internal/site.ts"
+import type { Site, Sited } from "./internal/site.ts"
 import * as SideEffect from "./SideEffect.ts"
 
 /**
@@ -113,15 +113,14 @@ export const make = (
   site: Site
 ): Binding => {
   const text = written(from)
+  const id = defaultId(text, sideEffect._tag)
   if (options.priority !== undefined && !Number.isFinite(options.priority)) {
-    throw new Error(
-      `Binding "${text} -> ${sideEffect._tag}" was given priority: ${options.priority}. It takes a number.`
-    )
+    throw new Error(`Binding "${id}" was given priority: ${options.priority}. It takes a number.`)
   }
   const selects = typeof from === "string" || from instanceof RegExp ? compilePattern(from) : undefined
-  const binding: Binding & { readonly "~effect-side-effects/site": Site } = {
+  const binding: Binding & Sited = {
     [TypeId]: TypeId,
-    id: options.id === undefined ? `${text} -> ${sideEffect._tag}` : checkText("Binding id", options.id),
+    id: options.id === undefined ? id : checkText("Binding id", options.id),
     group,
     from: text,
     kind: Event.isEvent(from)
@@ -152,11 +151,18 @@ export const namedBy = (from: Selector): ReadonlyArray<Event.Any> =>
   Event.isEvent(from) ? [from] : Array.isArray(from) ? [...new Set(from as ReadonlyArray<Event.Any>)] : []
 
 /**
+ * The id of a binding that was given none.
+ *
+ * @internal
+ */
+export const defaultId = (from: string, sideEffect: string): string => `${from} -> ${sideEffect}`
+
+/**
  * Whether a binding was given an id of its own.
  *
  * @internal
  */
-export const hasOwnId = ({ from, id, sideEffect }: Binding): boolean => id !== `${from} -> ${sideEffect._tag}`
+export const hasOwnId = ({ from, id, sideEffect }: Binding): boolean => id !== defaultId(from, sideEffect._tag)
 
 /**
  * Refuses what cannot be bound, where the compiler has not seen it.

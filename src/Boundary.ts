@@ -66,8 +66,9 @@ export interface Options<in A = any, in E = any, Abort extends boolean = boolean
  * **Details**
  *
  * `outcome` is `"captured"` when a boundary around this one has taken over what was left. `intents` are those of this
- * boundary and those it captured, in the order of enqueueing; `events` the same of what was emitted. `decisions` holds one for each intent that has its
- * decision when you read it; `pending` are the others: captured, or still with a background dispatcher.
+ * boundary and those it captured, in the order of enqueueing; `events` the same of what was emitted. `decisions` holds
+ * one for each intent that has its decision when you read it; `pending` are the others: captured, or still with a
+ * background dispatcher.
  *
  * @category models
  * @since 0.1.0
@@ -441,8 +442,9 @@ const releaseAsking = /*#__PURE__*/ Effect.fnUntraced(function*(
       left = left.filter((intent) => through.has(intent))
       // An event goes with what follows from it.
       const going = new Set(left.map(({ origin }) => origin))
-      for (const event of events) if (!going.has(event)) around.emit(event)
-      if (rest.length > 0 || events.some((event) => !going.has(event))) outcome = "captured"
+      const staying = events.filter((event) => !going.has(event))
+      for (const event of staying) around.emit(event)
+      if (rest.length + staying.length > 0) outcome = "captured"
       events = events.filter((event) => going.has(event))
     }
     if (around.options.policy !== undefined) {

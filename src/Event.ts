@@ -289,7 +289,7 @@ export class EmittedImpl {
     return this.#fate
   }
   set fate(fate: Fate | undefined) {
-    this.#fate ??= fate
+    this.#fate = fate
   }
 
   toJSON(): unknown {

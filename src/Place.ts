@@ -140,8 +140,8 @@ export class Place {
     if (around === undefined && this.root.outsideBoundary === "reject") {
       return Effect.die(new NoBoundary({ intent: undefined, event: emitted as any }))
     }
-    const bindings = this.root.bindings(emitted.name)
-    const intents = Binding.follow(bindings, emitted as any).map((wish) => this.fulfil(boundary, wish))
+    const wishes = Binding.follow(this.root.bindings(emitted.name), emitted as any)
+    const intents = wishes.map((wish) => this.fulfil(boundary, wish))
     if (this.guards.length === 0 && around !== undefined) return this.record(boundary, emitted, intents, around)
     return Effect.andThen(
       Effect.forEach(intents, (intent) => this.ask(boundary, intent as any), { discard: true }),

@@ -328,7 +328,7 @@ const clash = (group: string, name: string): Error =>
   )
 
 const places = (...definitions: ReadonlyArray<Definition>): string => {
-  const sites = definitions.map((definition) => locate((definition as any)["~effect-side-effects/site"]))
+  const sites = definitions.map(locate)
   const [first, second] = sites.map((site) => site && `${site.file}:${site.line}`)
   return first === undefined || second === undefined || first === second
     ? ""

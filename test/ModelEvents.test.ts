@@ -180,13 +180,11 @@ describe("make", () => {
     const line = Number(/ModelEvents\.test\.ts:(\d+)/.exec(new Error("here").stack!)![1]) + 1
     const events = ModelEvents.make("here", User)
     for (const event of events.all) {
-      const site = locate((event as any)["~effect-side-effects/site"])
+      const site = locate(event)
       assert.match(site!.file, /test\/ModelEvents\.test\.ts$/)
       assert.strictEqual(site!.line, line)
     }
-    const annotated = locate(
-      (events.created.annotateMerge(events.created.annotations) as any)["~effect-side-effects/site"]
-    )
+    const annotated = locate(events.created.annotateMerge(events.created.annotations))
     assert.strictEqual(annotated!.line, line)
   })
 

@@ -2,7 +2,7 @@ import * as Context from "effect/Context"
 import { pipeArguments } from "effect/Pipeable"
 import * as Schema from "effect/Schema"
 import { checkDescription, checkName } from "./pattern.ts"
-import type { Site } from "./site.ts"
+import type { Site, Sited } from "./site.ts"
 
 // What the definitions of side effects and of events have in common.
 
@@ -32,12 +32,11 @@ export type ToPayloadSchema<P> = P extends PayloadSchema ? P
   : never
 
 /** What all definitions hold. */
-export interface Fields {
+export interface Fields extends Sited {
   readonly _tag: string
   readonly description: string
   readonly payloadSchema: Schema.Top
   readonly annotations: Context.Context<never>
-  readonly "~effect-side-effects/site": Site
 }
 
 /** Checks and completes what `make` of a definition was given. */

@@ -11,6 +11,11 @@ export const here = (above: unknown): Site => {
   return site
 }
 
+/** Under which a definition or a binding keeps where it was written. */
+export interface Sited {
+  readonly "~effect-side-effects/site": Site
+}
+
 /** File, line and column, counted from 1. */
 export interface Location {
   readonly file: string
@@ -18,7 +23,9 @@ export interface Location {
   readonly column: number
 }
 
-export const locate = ({ stack }: Site): Location | undefined => {
+/** Where a definition or a binding was written. */
+export const locate = (value: object): Location | undefined => {
+  const { stack } = (value as Sited)["~effect-side-effects/site"]
   const frame = stack?.split("\n").find((line) => line.trimStart().startsWith("at "))
   const found = frame === undefined ? null : /(?:at |\()(?:async )?([^()]+):(\d+):(\d+)\)?$/.exec(frame)
   return found === null
@@ -26,7 +33,8 @@ export const locate = ({ stack }: Site): Location | undefined => {
     : { file: pathOf(found[1]!), line: Number(found[2]), column: Number(found[3]) }
 }
 
-const pathOf = (file: string): string => {
+/** The path of a file that the runtime may name by a `file:` URL. */
+export const pathOf = (file: string): string => {
   if (!file.startsWith("file://")) return file
   const path = decodeURIComponent(new URL(file).pathname)
   return /^\/[A-Za-z]:\//.test(path) ? path.slice(1) : path

@@ -1,3 +1,5 @@
+import { pathOf } from "../../internal/site.ts"
+
 /** What is known of the module that could not be loaded. */
 export interface Attempt {
   readonly file: string
@@ -5,12 +7,6 @@ export interface Attempt {
   readonly shown: (file: string) => string
   /** Whether a file is theirs, and not one of a package or of this one. */
   readonly isOwn: (file: string) => boolean
-}
-
-const pathOf = (file: string): string => {
-  if (!file.startsWith("file://")) return file
-  const path = decodeURIComponent(new URL(file).pathname)
-  return /^\/[A-Za-z]:\//.test(path) ? path.slice(1) : path
 }
 
 const isTypeScript = (file: string): boolean => /\.[cm]?tsx?$/.test(file)

@@ -8,13 +8,14 @@ import * as Pull from "effect/Pull"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import type * as Binding from "../../Binding.ts"
+import * as Binding from "../../Binding.ts"
 import type * as Event from "../../Event.ts"
 import { EnqueuedBy, MayBeUnbound, Owner, Tags } from "../../internal/annotations.ts"
-import { locate, type Site } from "../../internal/site.ts"
+import { locate } from "../../internal/site.ts"
 import type * as SideEffect from "../../SideEffect.ts"
 import type * as SideEffectGroup from "../../SideEffectGroup.ts"
 import type * as model from "./model.ts"
+import { collect } from "./view.ts"
 
 type Definition = SideEffect.Any | Event.Any
 
@@ -28,38 +29,35 @@ export const build = (
   groups: ReadonlyArray<SideEffectGroup.Any>,
   root: string | undefined
 ): model.Catalog => {
-  const sideEffects = collect(groups, "side effects", (group) => group.sideEffects)
-  const events = collect(groups, "events", (group) => group.eventsByName)
+  const sideEffects = listAll(groups, "side effects", (group) => group.sideEffects)
+  const events = listAll(groups, "events", (group) => group.eventsByName)
   const both = [...sideEffects.keys()].find((name) => events.has(name))
   if (both !== undefined) throw new Error(`"${both}" names both a side effect and an event. Rename one of them.`)
   const bindings = [
-    ...collect(groups, "bindings", (group) => new Map(group.bindings.map((binding) => [binding.id, binding])))
+    ...listAll(groups, "bindings", (group) => new Map(group.bindings.map((binding) => [binding.id, binding])))
       .values()
   ].map(({ value }) => value)
   const where = sourceOf(root)
-  const ids = (which: (binding: Binding.Binding) => boolean) => bindings.filter(which).map(({ id }) => id)
-  // Higher priorities first, as they are enqueued.
-  const inOrder = bindings.toSorted((a, b) => b.priority - a.priority)
-  const byEvent = groupBy(inOrder, ({ events }) => events)
-  const bySideEffect = groupBy(bindings, ({ sideEffect }) => [sideEffect._tag])
+  const following = Binding.byEvent(bindings)
+  const leading = collect(bindings, ({ sideEffect }) => sideEffect)
   return {
     groups: groups.map((group) => ({
       name: group.name,
       ...annotationsOf(group.annotations),
       sideEffects: [...group.sideEffects.keys()],
       events: [...group.eventsByName.keys()],
-      bindings: ids((binding) => group.bindings.includes(binding))
+      bindings: idsOf(group.bindings)
     })),
     events: [...events.values()].map((listed) => ({
       ...entryOf(listed, where),
-      bindings: byEvent.get(listed.value._tag) ?? [],
+      bindings: idsOf(following(listed.value._tag)),
       mayBeUnbound: read(listed.value.annotations, MayBeUnbound) === true
     })),
     sideEffects: [...sideEffects.values()].map((listed) => ({
       ...entryOf(listed, where),
       hasIdempotencyKey: listed.value.idempotencyKey !== undefined,
       defaults: defaultsOf(listed.value.defaults),
-      bindings: bySideEffect.get(listed.value._tag) ?? [],
+      bindings: idsOf(leading.get(listed.value) ?? []),
       enqueuedBy: read(listed.value.annotations, EnqueuedBy) ?? []
     })),
     bindings: bindings.map((binding) => ({
@@ -77,7 +75,9 @@ export const build = (
   }
 }
 
-const collect = <A>(
+const idsOf = (bindings: ReadonlyArray<Binding.Binding>): ReadonlyArray<string> => bindings.map(({ id }) => id)
+
+const listAll = <A>(
   groups: ReadonlyArray<SideEffectGroup.Any>,
   what: string,
   of: (group: SideEffectGroup.Any) => ReadonlyMap<string, A>
@@ -99,21 +99,6 @@ const collect = <A>(
     }
   }
   return all
-}
-
-const groupBy = (
-  bindings: ReadonlyArray<Binding.Binding>,
-  keys: (binding: Binding.Binding) => Iterable<string>
-): ReadonlyMap<string, ReadonlyArray<string>> => {
-  const ids = new Map<string, Array<string>>()
-  for (const binding of bindings) {
-    for (const key of keys(binding)) {
-      const all = ids.get(key)
-      if (all === undefined) ids.set(key, [binding.id])
-      else all.push(binding.id)
-    }
-  }
-  return ids
 }
 
 const entryOf = (
@@ -181,7 +166,7 @@ const jsonOf = (value: unknown): unknown => {
 const sourceOf = (root: string | undefined) => {
   const prefix = root === undefined ? undefined : `${root.replaceAll("\\", "/").replace(/\/+$/, "")}/`
   return (value: object): model.Source | undefined => {
-    const source = locate((value as { readonly "~effect-side-effects/site": Site })["~effect-side-effects/site"])
+    const source = locate(value)
     if (source === undefined || prefix === undefined || !source.file.startsWith(prefix)) return source
     return { ...source, file: source.file.slice(prefix.length) }
   }

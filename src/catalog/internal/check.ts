@@ -1,4 +1,5 @@
 import type * as model from "./model.ts"
+import { collect } from "./view.ts"
 
 /**
  * Something a catalogue is better without.
@@ -68,11 +69,7 @@ const undescribed = (what: string, entries: ReadonlyArray<model.Entry>): Readonl
   }))
 
 const sameSummaries = (entries: ReadonlyArray<model.SideEffectEntry>): ReadonlyArray<Finding> => {
-  const bySummary = new Map<string, Array<model.SideEffectEntry>>()
-  for (const entry of entries) {
-    const key = entry.summary.toLowerCase().replace(/[\s.!]+$/, "")
-    bySummary.set(key, [...bySummary.get(key) ?? [], entry])
-  }
+  const bySummary = collect(entries, ({ summary }) => summary.toLowerCase().replace(/[\s.!]+$/, ""))
   return [...bySummary.values()].filter((same) => same.length > 1).map((same) => ({
     kind: "same-summary",
     subject: same[0]!.name,

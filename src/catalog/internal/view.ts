@@ -1,3 +1,4 @@
+import { defaultId } from "../../Binding.ts"
 import type { BindingEntry, Catalog, Entry, EventEntry, SideEffectEntry, Source } from "./model.ts"
 
 /** One arrow of the picture: `order` counts the side effects of the event from 1. */
@@ -38,7 +39,7 @@ export const collect = <A, B>(self: Iterable<A>, key: (a: A) => B): ReadonlyMap<
 
 /** The id that a binding was given, where it was. */
 export const ownId = ({ from, id, sideEffect }: BindingEntry): string | undefined =>
-  id === `${from} -> ${sideEffect}` ? undefined : id
+  id === defaultId(from, sideEffect) ? undefined : id
 
 /** What a binding enqueues with: `after 1d`, `queue slow`. */
 export const told = (enqueue: BindingEntry["enqueue"]): ReadonlyArray<string> =>
