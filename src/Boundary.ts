@@ -161,6 +161,8 @@ export interface Root {
   readonly dispatch: (intents: ReadonlyArray<Intent.Any>) => Effect.Effect<void>
   readonly drain: Effect.Effect<void>
   readonly observer: Decision.Observer | undefined
+  /** The dispatcher wants to know where intents are enqueued. */
+  readonly noticed?: ((intent: Intent.Any) => void) | undefined
   seq: number
 }
 
@@ -327,7 +329,7 @@ export class BoundaryState {
       ending,
       abortOnError === true
         ? Effect.suspend(() => Effect.fail(error()))
-        : this.root.onDispatchError === "die"
+        : this.root.onDispatchError === "die" || failures.some(({ durable }) => durable === true)
         ? Effect.suspend(() => Effect.die(error()))
         : Effect.forEach(failures, Decision.logFailure, { discard: true })
     )

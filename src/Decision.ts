@@ -28,7 +28,7 @@ export interface Dispatched {
 
 /**
  * It was to be performed and could not be: the handler failed for good, the dispatcher failed, or a policy died when it
- * was asked. `by` names who failed.
+ * was asked. `by` names who failed; `durable` says that it was to be kept and could not be, so its boundary dies.
  *
  * @category models
  * @since 0.1.0
@@ -39,6 +39,7 @@ export interface Failed {
   readonly by: string
   readonly attempts: number
   readonly cause: Cause.Cause<unknown>
+  readonly durable?: boolean | undefined
 }
 
 /**

@@ -46,6 +46,9 @@ export type TypeId = "~effect-side-effects/Dispatcher"
  * `Performs` is `true` for a dispatcher that runs handlers in this process, and the live layer then requires them; one
  * that hands intents on needs none. `E` and `R` are those of opening it.
  *
+ * What a `durable` one accepts will happen. Where it cannot accept, the boundary that released dies with `DispatchError`,
+ * whatever the layer says: the transaction around must not be committed without it.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -53,6 +56,7 @@ export interface Dispatcher<out Performs extends boolean = boolean, out E = neve
   readonly [TypeId]: TypeId
   readonly name: string
   readonly performs: Performs
+  readonly durable: boolean
   /** Patterns it was told to look for. */
   readonly patterns: ReadonlyArray<string | RegExp>
   readonly open: (port: Port) => Effect.Effect<Opened, E, R | Scope.Scope>
@@ -65,8 +69,7 @@ export interface Dispatcher<out Performs extends boolean = boolean, out E = neve
  *
  * - `names`: of the side effects of the group.
  * - `perform` runs the handlers of the intents, one after the other, with all their attempts; `by` is the name of the
- *   dispatcher. It never fails. `wait` lets the time until the next attempt pass; when it returns `false`, the intent is
- *   left without a decision. By default it sleeps.
+ *   dispatcher. It never fails.
  * - `settle` records the decision on an intent; the first one counts.
  * - `underway` says that an intent has been handed to the background: what becomes of it is no matter of the boundary any
  *   more, and the dispatcher has to see to its decision.
@@ -76,13 +79,30 @@ export interface Dispatcher<out Performs extends boolean = boolean, out E = neve
  */
 export interface Port {
   readonly names: ReadonlySet<string>
-  readonly perform: (
-    intents: ReadonlyArray<Intent.Any>,
-    by: string,
-    wait?: (pause: Duration.Duration, snoozed: boolean) => Effect.Effect<boolean>
-  ) => Effect.Effect<void>
+  readonly perform: (intents: ReadonlyArray<Intent.Any>, by: string, options?: Performing) => Effect.Effect<void>
   readonly settle: (decision: Decision.Decision) => void
   readonly underway: (intent: Intent.Any) => void
+}
+
+/**
+ * How intents are performed.
+ *
+ * **Details**
+ *
+ * - `wait` lets the time until the next attempt pass, after one that ended with `cause`; when it returns `false`, the
+ *   intent is left without a decision. By default it sleeps.
+ * - `made`: how many attempts there were elsewhere; `failedAt`: when those of them that failed were, in epoch
+ *   milliseconds. Numbers of attempts and the schedule go on from there.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Performing {
+  readonly wait?:
+    | ((pause: Duration.Duration, snoozed: boolean, cause: Cause.Cause<unknown>) => Effect.Effect<boolean>)
+    | undefined
+  readonly made?: number | undefined
+  readonly failedAt?: ReadonlyArray<number> | undefined
 }
 
 /**
@@ -92,7 +112,7 @@ export interface Port {
  *
  * `dispatch` gets what one boundary released, in order. When it ends, each of the intents has its decision, or it is
  * underway. What has neither fails: with the cause of `dispatch` when that failed or died. `drain` waits until nothing is
- * underway.
+ * underway. `noticed` is told of each intent when it is enqueued, in the fiber that enqueues it.
  *
  * @category models
  * @since 0.1.0
@@ -100,6 +120,7 @@ export interface Port {
 export interface Opened {
   readonly dispatch: (intents: ReadonlyArray<Intent.Any>) => Effect.Effect<void, unknown>
   readonly drain: Effect.Effect<void>
+  readonly noticed?: ((intent: Intent.Any) => void) | undefined
 }
 
 const IntentSchema = /*#__PURE__*/ Schema.declare(Intent.isIntent, { identifier: "Intent" })
@@ -138,12 +159,22 @@ export class DispatchError extends /*#__PURE__*/ Schema.TaggedError<DispatchErro
  */
 export const isDispatcher = (u: unknown): u is Dispatcher<boolean, unknown, unknown> => Predicate.hasProperty(u, TypeId)
 
-const proto = <Performs extends boolean, E = never, R = never>(options: {
+/**
+ * A dispatcher that sees to the decisions itself.
+ *
+ * @internal
+ */
+export const proto = <Performs extends boolean, E = never, R = never>(options: {
   readonly name: string
   readonly performs: Performs
+  readonly durable?: boolean | undefined
   readonly patterns?: ReadonlyArray<string | RegExp> | undefined
   readonly open: (port: Port) => Effect.Effect<Opened, E, R>
-}): Dispatcher<Performs, E, Exclude<R, Scope.Scope>> => ({ [TypeId]: TypeId, patterns: [], ...options } as any)
+}): Dispatcher<
+  Performs,
+  E,
+  Exclude<R, Scope.Scope>
+> => ({ [TypeId]: TypeId, durable: false, patterns: [], ...options } as any)
 
 /**
  * Performs released intents in the fiber that closes the boundary; the boundary ends when they are done.
@@ -289,13 +320,15 @@ export const background = (options?: {
       )
 
       const perform = (intent: Intent.Any): Effect.Effect<void> => {
-        const step = slots.withPermits(1)(port.perform([intent], "background", (pause) =>
+        const step = slots.withPermits(1)(port.perform([intent], "background", {
           // Whoever waits gives way.
-          slots.release(1).pipe(
-            Effect.andThen(Effect.sleep(pause)),
-            Effect.andThen(slots.take(1)),
-            Effect.as(true)
-          )))
+          wait: (pause) =>
+            slots.release(1).pipe(
+              Effect.andThen(Effect.sleep(pause)),
+              Effect.andThen(slots.take(1)),
+              Effect.as(true)
+            )
+        }))
         const all = intent.delay === undefined ? step : Effect.delay(step, intent.delay)
         return Effect.flatMap(all, () => {
           const decision = Decision.of(intent)
@@ -405,6 +438,7 @@ export const route = <
         opened.set(dispatcher, guard(dispatcher, own, yield* dispatcher.open(own)))
       }
       return {
+        noticed: (intent) => opened.get(routeOf.get(intent.name)!)!.noticed?.(intent),
         drain: Effect.forEach(opened.values(), ({ drain }) => drain, { discard: true, concurrency: "unbounded" }),
         dispatch: (intents) => {
           const batches = new Map<Opened, Array<Intent.Any>>()
@@ -503,11 +537,13 @@ export const make: {
  *
  * @internal
  */
-export const guard = (dispatcher: Dispatcher<boolean, any, any>, port: Port, opened: Opened): {
-  readonly dispatch: (intents: ReadonlyArray<Intent.Any>) => Effect.Effect<void>
-  readonly drain: Effect.Effect<void>
-} => ({
+export const guard = (
+  dispatcher: Dispatcher<boolean, any, any>,
+  port: Port,
+  opened: Opened
+): Omit<Opened, "dispatch"> & { readonly dispatch: (intents: ReadonlyArray<Intent.Any>) => Effect.Effect<void> } => ({
   drain: opened.drain,
+  noticed: opened.noticed,
   dispatch: (intents) =>
     Effect.matchCause(Effect.suspend(() => opened.dispatch(intents)), {
       onSuccess: () => {
@@ -517,7 +553,8 @@ export const guard = (dispatcher: Dispatcher<boolean, any, any>, port: Port, ope
       },
       onFailure: (cause) => {
         const by = `dispatcher ${dispatcher.name}`
-        for (const intent of intents) port.settle({ _tag: "Failed", intent, by, attempts: 0, cause })
+        const { durable } = dispatcher
+        for (const intent of intents) port.settle({ _tag: "Failed", intent, by, attempts: 0, cause, durable })
       }
     })
 })

@@ -12,7 +12,6 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import type * as Scope from "effect/Scope"
 import * as Binding from "./Binding.ts"
@@ -21,6 +20,7 @@ import * as Decision from "./Decision.ts"
 import * as Dispatcher from "./Dispatcher.ts"
 import * as Event from "./Event.ts"
 import type * as Intent from "./Intent.ts"
+import { codecOf } from "./internal/codec.ts"
 import * as describe from "./internal/describe.ts"
 import type { HandlerEntry } from "./internal/handler.ts"
 import { IntentImpl } from "./internal/intent.ts"
@@ -133,11 +133,27 @@ export const LiveLayer = <
 ): Layer.Layer<SideEffects<S["_tag"] | Ev["_tag"]>, E, LiveServices<S, Performs, R, Ev>> =>
   Layer.effect(SideEffects, makeLive(group, options as LiveOptions<boolean, E, R> | undefined)) as any
 
-const makeLive = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
-  group: SideEffectGroup.Any,
-  options: LiveOptions<boolean, E, R> | undefined
-) {
+const makeLive = <E, R>(group: SideEffectGroup.Any, options: LiveOptions<boolean, E, R> | undefined) => {
   const dispatcher: Dispatcher.Dispatcher<boolean, E, R> = options?.dispatcher ?? Dispatcher.inline()
+  return Effect.flatMap(
+    dispatcher.performs ? collectHandlers(group, "LiveLayer") : Effect.succeed(noHandlers),
+    (handlers) => Effect.map(open(group, dispatcher, handlers, options), ({ root }) => Place.outside(root))
+  )
+}
+
+const noHandlers: ReadonlyMap<string, HandlerEntry> = new Map()
+
+/**
+ * The root of a live layer, and the way to perform what is dispatched.
+ *
+ * @internal
+ */
+export const open = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
+  group: SideEffectGroup.Any,
+  dispatcher: Dispatcher.Dispatcher<boolean, E, R>,
+  handlers: ReadonlyMap<string, HandlerEntry>,
+  options: Omit<LiveOptions<boolean, E, R>, "dispatcher"> | undefined
+) {
   const names = new Set(group.sideEffects.keys())
   const known = knownTo(group, options?.policy)
   for (const pattern of dispatcher.patterns) checkSelector(group, `dispatcher ${dispatcher.name}`, pattern)
@@ -150,9 +166,11 @@ const makeLive = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
     dispatch: (intents) => opened.dispatch(intents as ReadonlyArray<any>),
     drain: Effect.suspend(() => opened.drain),
     observer: undefined,
+    get noticed() {
+      return opened.noticed
+    },
     seq: 0
   }
-  const handlers = dispatcher.performs ? yield* collectHandlers(group) : new Map<string, HandlerEntry>()
   const port: Dispatcher.Port = {
     names,
     settle: (decision) => Decision.settle(undefined, decision),
@@ -162,7 +180,7 @@ const makeLive = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
     perform: Performer.make(root, handlers, undefined)
   }
   const opened = Dispatcher.guard(dispatcher, port, yield* dispatcher.open(port))
-  return Place.outside(root)
+  return { root, perform: port.perform }
 })
 
 /** What a layer of a group lets in, and which policies it takes. */
@@ -191,7 +209,15 @@ const knownTo = (
   }
 }
 
-const collectHandlers = (group: SideEffectGroup.Any): Effect.Effect<ReadonlyMap<string, HandlerEntry>> =>
+/**
+ * The handlers of a group, from the context of the layer `who` that is being built.
+ *
+ * @internal
+ */
+export const collectHandlers = (
+  group: SideEffectGroup.Any,
+  who: string
+): Effect.Effect<ReadonlyMap<string, HandlerEntry>> =>
   Effect.contextWith((context: Context.Context<never>) => {
     const handlers = new Map<string, HandlerEntry>()
     for (const [name, { key }] of group.sideEffects) {
@@ -199,7 +225,7 @@ const collectHandlers = (group: SideEffectGroup.Any): Effect.Effect<ReadonlyMap<
       if (entry === undefined) {
         return Effect.die(
           new Error(
-            `LiveLayer of group "${group.name}" has no handler for side effect "${name}". Provide the layer made by ` +
+            `${who} of group "${group.name}" has no handler for side effect "${name}". Provide the layer made by ` +
               "its toLayer, or by the toLayer of the group."
           )
         )
@@ -252,20 +278,11 @@ const unmatched = (group: SideEffectGroup.Any, who: string, selector: Policy.Sel
 // Recording
 // ---------------------------------------------------------------------------------------------------------------------
 
-const codecs = new WeakMap<SideEffect.Any, (payload: unknown) => unknown>()
-
 /** What a queue would do to a payload. */
 const roundTrip = (sideEffect: SideEffect.Any, payload: unknown): unknown => {
-  let trip = codecs.get(sideEffect)
-  if (trip === undefined) {
-    const codec = Schema.toCodecJson(sideEffect.payloadSchema)
-    const encode = Schema.encodeUnknownSync(codec)
-    const decode = Schema.decodeUnknownSync(codec)
-    trip = (payload) => decode(encode(payload))
-    codecs.set(sideEffect, trip)
-  }
+  const { decode, encode } = codecOf(sideEffect)
   try {
-    return trip(payload)
+    return decode(encode(payload))
   } catch (error) {
     throw new InvalidPayload({
       sideEffect: sideEffect._tag,

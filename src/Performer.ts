@@ -13,7 +13,7 @@ import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
 import type { Root } from "./Boundary.ts"
 import * as Decision from "./Decision.ts"
-import type { Port } from "./Dispatcher.ts"
+import type * as Dispatcher from "./Dispatcher.ts"
 import type * as Intent from "./Intent.ts"
 import { Cancel, Snooze } from "./internal/control.ts"
 import type { HandlerEntry } from "./internal/handler.ts"
@@ -34,12 +34,15 @@ interface Run {
   intent: Intent.Any
   handler: Handler
   attempts: number
+  failures: number
   /** Where the attempt that is running stands. */
   place: Place
   step: Step | undefined
 }
 
 const done = /*#__PURE__*/ Effect.succeed(undefined)
+const anew: Dispatcher.Performing = {}
+const never: ReadonlyArray<number> = []
 
 /**
  * Makes all attempts of all intents, one intent after the other.
@@ -53,10 +56,10 @@ export const make = (
   root: Root,
   handlers: ReadonlyMap<string, HandlerEntry>,
   observer: Decision.Observer | undefined
-): Port["perform"] => {
+): Dispatcher.Port["perform"] => {
   const known = new Map<string, Handler>()
   for (const [name, entry] of handlers) known.set(name, { entry, contexts: new WeakMap() })
-  return (intents, by, wait = waitHere) =>
+  return (intents, by, { failedAt = never, made = 0, wait = waitHere } = anew) =>
     Effect.withFiber((fiber) => {
       const caller = fiber.context
       const who = `dispatcher ${by}`
@@ -64,7 +67,14 @@ export const make = (
       const dispatched: Decision.Shared = { _tag: "Dispatched", by: who, attempts: 1 }
       let index = 0
       let begun = false
-      const run: Run = { intent: undefined!, handler: undefined!, attempts: 0, place: undefined!, step: undefined }
+      const run: Run = {
+        intent: undefined!,
+        handler: undefined!,
+        attempts: 0,
+        failures: 0,
+        place: undefined!,
+        step: undefined
+      }
       /** What the handler before enqueued, on its way out. */
       let left: Effect.Effect<void> | undefined
       const next = () => {
@@ -84,7 +94,8 @@ export const make = (
             begun = true
             run.intent = intent
             run.handler = known.get(intent.name)!
-            run.attempts = 0
+            run.attempts = made
+            run.failures = failedAt.length
             run.step = undefined
           }
           run.attempts++
@@ -108,12 +119,12 @@ export const make = (
       const loop: Effect.Effect<void, never, any> = Effect.catchCause(handlers, (cause) => {
         // Of the handler, or of what `left` did; that never fails, so there is a run.
         fiber.setContext(caller)
-        return Effect.flatMap(failed(run, cause, who, observer, root, caller), (pause) => {
+        return Effect.flatMap(failed(run, cause, who, observer, root, caller, failedAt), (pause) => {
           if (pause === undefined) {
             next()
             return loop
           }
-          return Effect.flatMap(wait(pause, controlOf(cause) instanceof Snooze), (again) => {
+          return Effect.flatMap(wait(pause, controlOf(cause) instanceof Snooze, cause), (again) => {
             if (!again) next()
             return loop
           })
@@ -178,7 +189,8 @@ const failed = (
   by: string,
   observer: Decision.Observer | undefined,
   root: Root,
-  caller: Context.Context<never>
+  caller: Context.Context<never>,
+  failedAt: ReadonlyArray<number>
 ): Effect.Effect<Duration.Duration | undefined, never, any> => {
   const { attempts, handler, intent } = run
   const control = controlOf(cause)
@@ -192,7 +204,7 @@ const failed = (
     Decision.settle(observer, { _tag: "Failed", intent, by, attempts, cause })
   return Effect.andThen(
     finish(run.place, Exit.failCause(cause), reason) ?? Effect.void,
-    Effect.suspend(() => pauseOf(run, cause))
+    Effect.suspend(() => pauseOf(run, cause, failedAt))
   ).pipe(
     Effect.catchCause((died) => {
       fail(Cause.combine(cause, died))
@@ -223,18 +235,32 @@ const failed = (
 /** The time until the next attempt, or `undefined` when there is none. */
 const pauseOf = /*#__PURE__*/ Effect.fnUntraced(function*(
   run: Run,
-  cause: Cause.Cause<unknown>
+  cause: Cause.Cause<unknown>,
+  failedAt: ReadonlyArray<number>
 ): Effect.fn.Return<Duration.Duration | undefined, never, any> {
   const control = controlOf(cause)
   if (control instanceof Snooze) {
     run.attempts--
     return control.duration
   }
-  const { retryWhile, schedule } = run.handler.entry
+  const { maxAttempts, retryWhile, schedule } = run.handler.entry
+  run.failures++
   const error = cause.reasons.find(Cause.isFailReason)
   if (schedule === undefined || error === undefined || control !== undefined) return undefined
+  if (maxAttempts !== undefined && run.failures >= maxAttempts) return undefined
   if (retryWhile !== undefined && !retryWhile(error.error)) return undefined
-  run.step ??= yield* Schedule.toStep(schedule)
+  if (run.step === undefined) {
+    run.step = yield* Schedule.toStep(schedule)
+    // Where it was taken up from elsewhere, the schedule goes through what it has seen there.
+    for (const at of failedAt) {
+      const ended = yield* Pull.matchEffect(run.step(at, error.error), {
+        onSuccess: () => Effect.succeed(false),
+        onFailure: Effect.failCause,
+        onDone: () => Effect.succeed(true)
+      })
+      if (ended) return undefined
+    }
+  }
   return yield* Pull.matchEffect(run.step(yield* Clock.currentTimeMillis, error.error), {
     onSuccess: ([, duration]) => Effect.succeed(duration),
     onFailure: Effect.failCause,

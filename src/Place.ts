@@ -236,6 +236,7 @@ export class Place {
   private add(boundary: BoundaryState, intent: IntentImpl): void {
     intent.seq = this.root.seq++
     this.root.observer?.enqueued(intent as any)
+    this.root.noticed?.(intent as any)
     boundary.push(intent)
   }
 

@@ -20,6 +20,7 @@ import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import type * as Types from "effect/Types"
 import type * as Intent from "./Intent.ts"
+import { checkNumber } from "./internal/check.ts"
 import * as control from "./internal/control.ts"
 import {
   define,
@@ -76,6 +77,8 @@ export interface SideEffect<in out Name extends string, in out Payload extends P
   readonly payloadSchema: Payload
   readonly idempotencyKey: ((payload: Payload["Type"]) => string) | undefined
   readonly defaults: Defaults
+  /** Names it had before, under which an outbox may still hold it. */
+  readonly aliases: ReadonlyArray<string>
   readonly annotations: Context.Context<never>
 
   /** The same definition with one more annotation. */
@@ -125,6 +128,7 @@ export interface Any extends Pipeable {
   readonly payloadSchema: PayloadSchema
   readonly idempotencyKey: ((payload: any) => string) | undefined
   readonly defaults: Defaults
+  readonly aliases: ReadonlyArray<string>
   readonly annotations: Context.Context<never>
 }
 
@@ -187,7 +191,10 @@ export type Retry<E, RS = never> =
  *
  * - `timeout`: the limit of each single attempt. One that takes longer is interrupted and fails with
  *   `Cause.TimeoutError`.
- * - `retry`: when to try again. Without it there is one attempt.
+ * - `retry`: when to try again. Without it there is one attempt; a worker of the outbox has a schedule of its own for that.
+ * - `maxAttempts`: no more than so many attempts, whatever `retry` says. Those that were snoozed do not count.
+ * - `concurrency`: how many a worker of the outbox performs at once. The dispatchers of this process have limits of their
+ *   own and leave it alone.
  * - `onExhausted`: runs once after the last attempt has failed, for an alert or a compensation. It is not asked for an
  *   intent that the handler cancelled.
  *
@@ -197,6 +204,8 @@ export type Retry<E, RS = never> =
 export interface HandlerOptions<E, R = never, RS = never, S extends Intent.Target = Any> {
   readonly timeout?: Duration.Input | undefined
   readonly retry?: Retry<Types.NoInfer<E> | Cause.TimeoutError, RS> | undefined
+  readonly maxAttempts?: number | undefined
+  readonly concurrency?: number | undefined
   readonly onExhausted?:
     | ((
       cause: Cause.Cause<Types.NoInfer<E> | Cause.TimeoutError>,
@@ -214,7 +223,7 @@ export interface HandlerOptions<E, R = never, RS = never, S extends Intent.Targe
  *
  * **Details**
  *
- * - `timeout`, `retry`: as in the options of a handler, which win.
+ * - `timeout`, `retry`, `maxAttempts`, `concurrency`: as in the options of a handler, which win.
  * - `queue`, `priority`: as in the options of `enqueue`, which win.
  *
  * @category models
@@ -223,6 +232,8 @@ export interface HandlerOptions<E, R = never, RS = never, S extends Intent.Targe
 export interface Defaults {
   readonly timeout?: Duration.Input | undefined
   readonly retry?: Retry<unknown> | undefined
+  readonly maxAttempts?: number | undefined
+  readonly concurrency?: number | undefined
   readonly queue?: string | undefined
   readonly priority?: number | undefined
 }
@@ -293,6 +304,7 @@ export const isSideEffect = (u: unknown): u is Any => Predicate.hasProperty(u, T
  * - `payload` is a schema or the fields of a struct; left out, there is none.
  * - `idempotencyKey` computes from the payload what makes two intents the same action.
  * - `defaults` say how it is performed unless its handler or the call site says otherwise.
+ * - `aliases` are names it had before: what an outbox holds under one of them is still performed.
  *
  * Throws when the name is malformed or the description is empty.
  *
@@ -322,13 +334,15 @@ export const make = <
     | ((payload: ToPayloadSchema<P>["Type"]) => string)
     | undefined
   readonly defaults?: Defaults | undefined
+  readonly aliases?: ReadonlyArray<string> | undefined
   readonly annotations?: Context.Context<never> | undefined
 }): SideEffect<Name, ToPayloadSchema<P>> =>
   define<Fields>(Proto, {
     ...fieldsOf("Side effect", name, here(make), options),
     key: `effect-side-effects/SideEffect/Handler/${name}`,
     idempotencyKey: options.idempotencyKey,
-    defaults: options.defaults ?? {}
+    defaults: options.defaults ?? {},
+    aliases: options.aliases ?? []
   })
 
 /**
@@ -365,6 +379,7 @@ interface Fields extends DefinitionFields {
   readonly key: string
   readonly idempotencyKey: ((payload: any) => string) | undefined
   readonly defaults: Defaults
+  readonly aliases: ReadonlyArray<string>
 }
 
 const Proto = {
@@ -397,11 +412,17 @@ export const layerHandlers = (
       for (const [sideEffect, { handle, options }] of handlers) {
         const retry = options?.retry ?? sideEffect.defaults.retry
         const timeout = options?.timeout ?? sideEffect.defaults.timeout
+        const maxAttempts = options?.maxAttempts ?? sideEffect.defaults.maxAttempts
+        const concurrency = options?.concurrency ?? sideEffect.defaults.concurrency
+        checkNumber(`The handler of "${sideEffect._tag}"`, "maxAttempts", maxAttempts)
+        checkNumber(`The handler of "${sideEffect._tag}"`, "concurrency", concurrency)
         entries.set(sideEffect.key, {
           handle,
           services,
           timeout: timeout === undefined ? undefined : Duration.fromInputUnsafe(timeout),
           schedule: retry === undefined ? undefined : Schedule.isSchedule(retry) ? retry : retry.schedule,
+          maxAttempts,
+          concurrency,
           retryWhile: retry === undefined || Schedule.isSchedule(retry) ? undefined : retry.while,
           onExhausted: options?.onExhausted
         })

@@ -11,6 +11,8 @@ export interface HandlerEntry {
   readonly services: Context.Context<any>
   readonly timeout: Duration.Duration | undefined
   readonly schedule: Schedule.Schedule<any, any, never, any> | undefined
+  readonly maxAttempts: number | undefined
+  readonly concurrency: number | undefined
   readonly retryWhile: ((error: any) => boolean) | undefined
   readonly onExhausted: ((cause: Cause.Cause<any>, delivery: any) => Effect.Effect<unknown, never, any>) | undefined
 }

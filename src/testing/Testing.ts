@@ -421,6 +421,6 @@ const performOnce = /*#__PURE__*/ Effect.fnUntraced(function*(
   // The recorded intent has its decision already; what the handler makes of it is decided on a copy.
   const intent = (recorded as unknown as IntentImpl).copy() as unknown as Intent.Any
   const perform = Performer.make(root, new Map([[intent.name, entry]]), undefined)
-  yield* perform([intent], "drain", (_, snoozed) => Effect.succeed(!snoozed))
+  yield* perform([intent], "drain", { wait: (_, snoozed) => Effect.succeed(!snoozed) })
   return Decision.of(intent)
 })
