@@ -1,0 +1,208 @@
+/**
+ * The outbox: intents are written to a database in the transaction of the unit of work, and performed from there.
+ *
+ * What was committed is performed at least once, whatever is killed when; what was rolled back never is. A live layer
+ * with `dispatcher` writes, and needs no handlers; `layerWorker`, in the same process or in another, performs; the
+ * service `Outbox` is for operators.
+ *
+ * **Example** (Writing in one process, performing in another)
+ *
+ * ```ts
+ * import { SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
+ * import { MemoryOutboxStore, Outbox } from "effect-side-effects/outbox"
+ * import { Console, Effect, Layer, Schema } from "effect"
+ *
+ * class SendReceipt extends SideEffect.make("billing:mail:send-receipt", {
+ *   description: "Email the customer a receipt.",
+ *   payload: { invoice: Schema.String }
+ * }) {}
+ *
+ * const Billing = SideEffectGroup.make("billing").add(SendReceipt)
+ *
+ * const Writing = SideEffects.LiveLayer(Billing, { dispatcher: Outbox.dispatcher() })
+ *
+ * const Performing = Outbox.layerWorker(Billing).pipe(
+ *   Layer.provide(SendReceipt.toLayer(({ invoice }) => Console.log(`receipt for ${invoice}`)))
+ * )
+ *
+ * const program = SideEffects.enqueue(SendReceipt, { invoice: "1042" }).pipe(
+ *   SideEffects.boundary(),
+ *   Effect.andThen(SideEffects.drain)
+ * )
+ *
+ * const Services = Layer.merge(Writing, Performing).pipe(Layer.provide(MemoryOutboxStore.layer))
+ *
+ * await Effect.runPromise(Effect.provide(program, Services))
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Schedule from "effect/Schedule"
+import type * as Dispatcher from "../Dispatcher.ts"
+import type * as Event from "../Event.ts"
+import type { LiveServices } from "../Layers.ts"
+import type * as Policy from "../Policy.ts"
+import type * as SideEffect from "../SideEffect.ts"
+import type * as SideEffectGroup from "../SideEffectGroup.ts"
+import * as internalDispatcher from "./internal/dispatcher.ts"
+import * as internalDrain from "./internal/drain.ts"
+import * as worker from "./internal/worker.ts"
+import type { OutboxError, OutboxStore, Reason } from "./OutboxStore.ts"
+
+/**
+ * Writes what is released to the outbox, in the transaction of the fiber that closes the boundary.
+ *
+ * **When to use**
+ *
+ * As the dispatcher of a live layer, where a side effect must happen if, and only if, the transaction commits. The unit of
+ * work is then `SqlSideEffects.transaction` of `effect-side-effects/sql`: a boundary inside a transaction.
+ *
+ * **Details**
+ *
+ * A batch is one statement. The intents of a boundary outside of any transaction are written by that statement alone. When
+ * they cannot be written the boundary dies with `DispatchError`, so that the transaction is rolled back, whatever
+ * `onDispatchError` says.
+ *
+ * An intent with an idempotency key is `Deduplicated` when one of the same name and key was written within the last
+ * `uniqueFor` (default: 1 day; `0` turns it off) and is not dead. That is decided when it is written, against what is
+ * committed; a concurrent transaction with the same key is waited for.
+ *
+ * The decision of an intent is `Dispatched` once the transaction has committed; until then it is pending.
+ * `SideEffects.drain` waits until nothing is due and nothing is running; what waits for its time, and what is paused, is
+ * not waited for.
+ *
+ * **Gotchas**
+ *
+ * A boundary *around* a transaction writes after it has ended, and a crash between the two loses what it wished for. That
+ * is said once, in a warning.
+ *
+ * @category dispatchers
+ * @since 0.1.0
+ */
+export const dispatcher: (options?: {
+  readonly uniqueFor?: Duration.Input | undefined
+}) => Dispatcher.Dispatcher<false, never, OutboxStore> = internalDispatcher.make
+
+/**
+ * How a worker works.
+ *
+ * **Details**
+ *
+ * - `concurrency` (default 32): how many handlers run at once. A side effect may have a lower limit of its own, in the
+ *   options of its handler; both hold for each worker.
+ * - `queues`: only what is in them. Default: all.
+ * - `lease` (default 30 seconds): for how long a claimed entry is this worker's own. It is renewed as long as the worker
+ *   lives; when that has died, the entry is due again after this time.
+ * - `pollInterval` (default 1 second): how often it looks when nothing wakes it.
+ * - `gracePeriod` (default 10 seconds): how long closing the layer waits for handlers that run. The rest is handed back.
+ * - `retry`: for side effects that say nothing about retries. Default: exponential from 2 seconds to an hour, jittered,
+ *   20 attempts.
+ * - `maxCrashes` (default 3): how often the process may be lost while it performs an entry.
+ * - `retention`: how long entries are kept: `done` (default 7 days; `0` removes them at once), `dead` (default 90 days),
+ *   and from when on one that no worker knows is dead (`unknown`, default 1 hour).
+ * - `batchSize` (default 500): how many entries are claimed ahead of those that run, at most.
+ * - `cleanupInterval` (default 30 seconds): how often it shows itself and removes what is past its retention.
+ * - `policy`, `uniqueFor`: for what handlers enqueue themselves, as in `LiveLayer` and `dispatcher`.
+ * - `id`: its name in the history. Default: a random one.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface WorkerOptions {
+  readonly concurrency?: number | undefined
+  readonly queues?: ReadonlyArray<string> | undefined
+  readonly lease?: Duration.Input | undefined
+  readonly pollInterval?: Duration.Input | undefined
+  readonly gracePeriod?: Duration.Input | undefined
+  readonly retry?: Schedule.Schedule<any, unknown> | undefined
+  readonly maxCrashes?: number | undefined
+  readonly retention?: {
+    readonly done?: Duration.Input | undefined
+    readonly dead?: Duration.Input | undefined
+    readonly unknown?: Duration.Input | undefined
+  } | undefined
+  readonly batchSize?: number | undefined
+  readonly cleanupInterval?: Duration.Input | undefined
+  readonly policy?: Policy.Policy | undefined
+  readonly uniqueFor?: Duration.Input | undefined
+  readonly id?: string | undefined
+}
+
+/**
+ * Performs what is in the outbox, for as long as the layer lives.
+ *
+ * **Details**
+ *
+ * Delivery is at least once: give the idempotency key of the delivery to the outside system where that takes one. Entries
+ * are begun by priority and then by the time they are due; nothing is said about the order in which they end.
+ *
+ * How a handler ends decides: success is `done`; a typed error or a timeout is tried again as its `retry` and
+ * `maxAttempts` say, and is `dead` as `exhausted` when they are used up; a defect is `exhausted` at once;
+ * `SideEffect.cancel` is `dead` as `cancelled`; `SideEffect.snooze` takes the attempt back. A payload that does not fit the
+ * schema is `dead` as `undecodable`. `onExhausted` runs before an entry becomes dead as `exhausted`, and once more if the
+ * process dies in between. Nothing of this stops the rest.
+ *
+ * A worker that dies is noticed when its leases run out. An entry that has been in two workers that died is from then on
+ * performed without another one of that kind beside it, and is `dead` as `crashed` after `maxCrashes`: crashes and
+ * failures have budgets of their own.
+ *
+ * Closing the layer is no failure: it stops claiming, waits `gracePeriod` for the handlers that run, interrupts the others
+ * and hands them back with their attempt restored.
+ *
+ * What a handler enqueues is a unit of work of its own, and goes to the outbox when the handler has succeeded.
+ *
+ * **Gotchas**
+ *
+ * Requires the handler of every side effect of the group. With SQLite, one connection serialises transactions: give the
+ * worker a connection of its own (`Layer.fresh`), or a process.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerWorker = <S extends SideEffect.Any, Ev extends Event.Any>(
+  group: SideEffectGroup.SideEffectGroup<S, Ev>,
+  options?: WorkerOptions
+): Layer.Layer<never, OutboxError, OutboxStore | LiveServices<S, true, never, Ev>> =>
+  Layer.effectDiscard(worker.make(group, options)) as any
+
+/**
+ * What `drain` has performed, by how it ended. `ids` are those of the entries, in the order in which they ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Drained {
+  readonly done: number
+  readonly retried: number
+  readonly snoozed: number
+  readonly dead: Readonly<Record<Reason, number>>
+  readonly ids: ReadonlyArray<string>
+}
+
+/**
+ * Performs everything that is due, here and now, in the fiber that asks: no worker is needed.
+ *
+ * **When to use**
+ *
+ * In tests, also inside a transaction that is rolled back afterwards; and for jobs that are started from outside, as on a
+ * platform without long-running processes.
+ *
+ * **Details**
+ *
+ * One entry after the other, including what handlers enqueue themselves. With `scheduled`, what waits for its time (a
+ * delay, a retry, a snooze) is made due first, once, with fresh budgets. `limit` (default 10,000) guards against handlers
+ * that go on enqueueing: reaching it is a defect.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const drain: <S extends SideEffect.Any, Ev extends Event.Any>(
+  group: SideEffectGroup.SideEffectGroup<S, Ev>,
+  options?: Pick<WorkerOptions, "queues" | "lease" | "retry" | "maxCrashes" | "policy" | "uniqueFor"> & {
+    readonly scheduled?: boolean | undefined
+    readonly limit?: number | undefined
+  }
+) => Effect.Effect<Drained, OutboxError, OutboxStore | LiveServices<S, true, never, Ev>> = internalDrain.drain as any

@@ -1,0 +1,119 @@
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Dispatcher from "../../Dispatcher.ts"
+import type * as Intent from "../../Intent.ts"
+import * as describe from "../../internal/describe.ts"
+import { compilePattern } from "../../internal/pattern.ts"
+import { OutboxStore } from "../OutboxStore.ts"
+import * as Transactions from "../Transactions.ts"
+import { offerOf, traceOf } from "./offer.ts"
+
+/** How long a fiber that drains waits until it looks again, and after how many looks it wonders whether anybody works. */
+const glance = "20 millis"
+const patience = 250
+
+export const make = (options?: {
+  readonly uniqueFor?: Duration.Input | undefined
+}): Dispatcher.Dispatcher<false, never, OutboxStore> => {
+  const uniqueFor = Duration.toMillis(Duration.fromInputUnsafe(options?.uniqueFor ?? "1 day"))
+  const by = "dispatcher outbox"
+  return Dispatcher.proto({
+    name: "outbox",
+    performs: false,
+    durable: true,
+    open: Effect.fnUntraced(function*(port) {
+      const store = yield* OutboxStore
+      let warned = false
+
+      const accepted = (intents: ReadonlyArray<Intent.Any>) => () => {
+        for (const intent of intents) port.settle({ _tag: "Dispatched", intent, by, attempts: 0 })
+      }
+
+      const write = (intents: ReadonlyArray<Intent.Any>) =>
+        Effect.withFiber<void, unknown>((fiber) => {
+          const transaction = store.transactionOf(fiber.context)
+          const trace = traceOf(fiber)
+          return Effect.flatMap(
+            store.offerMany(intents.map((intent) => offerOf(intent, trace)), { uniqueFor }),
+            (duplicates) => {
+              const known = new Map(duplicates.map(({ id, of }) => [id, of]))
+              const written: Array<Intent.Any> = []
+              for (const intent of intents) {
+                const of = known.get(intent.id)
+                if (of === undefined) written.push(intent)
+                else port.settle({ _tag: "Deduplicated", intent, by, of })
+              }
+              if (transaction === undefined) return Effect.sync(accepted(written))
+              // Whether it was accepted shows when the transaction ends.
+              for (const intent of written) port.underway(intent)
+              return store.afterCommit(Effect.sync(accepted(written)))
+            }
+          )
+        })
+
+      const warn = (intents: ReadonlyArray<Intent.Any>): Effect.Effect<void> =>
+        Effect.withFiber((fiber) => {
+          const now = store.transactionOf(fiber.context)
+          const late = intents.find((intent) => Transactions.isLate(intent, now))
+          if (late === undefined) return Effect.void
+          warned = true
+          return Effect.logWarning(lateMessage(late))
+        })
+
+      return {
+        dispatch: (intents) => warned ? write(intents) : Effect.andThen(warn(intents), write(intents)),
+        noticed: (intent) => {
+          const fiber = Fiber.getCurrent()
+          const transaction = fiber && store.transactionOf(fiber.context)
+          if (transaction !== undefined) Transactions.remember(intent, transaction)
+        },
+        drain: drain(store, [...port.names])
+      }
+    })
+  })
+}
+
+const lateMessage = ({ name }: Intent.Any): string =>
+  `Side effect "${name}" was enqueued inside a transaction, and is written to the outbox after that has ended: the ` +
+  "boundary is around the transaction. A crash between the two loses it, and a rollback that is caught does not take " +
+  "it back. Put the boundary inside: SqlSideEffects.transaction(effect). This is said once."
+
+/** Waits until nothing that is not paused is due, and nothing is running. */
+const drain = (store: OutboxStore["Service"], names: ReadonlyArray<string>): Effect.Effect<void> =>
+  Effect.withFiber((fiber) => {
+    if (store.transactionOf(fiber.context) !== undefined) {
+      return Effect.die(
+        new Error(
+          "SideEffects.drain waits for workers, and they cannot see what this transaction has written. In a test that " +
+            "is rolled back, perform it here: Outbox.drain(group)."
+        )
+      )
+    }
+    const look = Effect.orDie(Effect.gen(function*() {
+      const paused = (yield* store.pauses).flatMap(({ kind, what }) => kind === "name" ? [compilePattern(what)] : [])
+      const awake = names.filter((name) => !paused.some((matches) => matches(name)))
+      const pending = awake.length === 0 ? 0 : yield* store.count({ names: awake, states: ["pending"] })
+      return [pending, yield* store.count({ names, states: ["running"] })] as const
+    }))
+    // Workers may be other processes: what is waited for is not subject to the clock of a test.
+    const wait = Effect.provideService(Effect.sleep(glance), Clock.Clock, Clock.Clock.defaultValue())
+    const loop = (glances: number): Effect.Effect<void> =>
+      Effect.flatMap(look, ([pending, running]) => {
+        if (pending + running === 0) return Effect.void
+        const again = Effect.flatMap(wait, () => loop(glances + 1))
+        return glances === patience && running === 0
+          ? Effect.andThen(
+            Effect.logWarning(
+              `SideEffects.drain waits for ${
+                describe.plural(pending, "side effect")
+              } that no worker has begun. Is one ` +
+                "running (Outbox.layerWorker), does it know their names, or are they paused?"
+            ),
+            again
+          )
+          : again
+      })
+    return loop(0)
+  })

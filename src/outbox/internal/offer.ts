@@ -1,0 +1,63 @@
+import * as Duration from "effect/Duration"
+import type * as Fiber from "effect/Fiber"
+import { InvalidPayload } from "../../Boundary.ts"
+import type * as Intent from "../../Intent.ts"
+import { codecOf } from "../../internal/codec.ts"
+import * as describe from "../../internal/describe.ts"
+import type { Offer } from "../OutboxStore.ts"
+import { redactedPaths } from "./redact.ts"
+
+export const defaultQueue = "default"
+
+/** An intent, as it is written. Throws where something of it cannot be stored. */
+export const offerOf = (intent: Intent.Any, trace: string | undefined): Offer => {
+  const { sideEffect } = intent
+  const json = encode(intent)
+  const { delay, key, metadata, name, origin, priority = 0, queue = defaultQueue } = intent
+  if (!Number.isSafeInteger(priority) || Math.abs(priority) > 1_000_000) {
+    throw new Error(
+      `Side effect "${name}" was enqueued with priority ${priority}. The outbox takes whole numbers up to a million.`
+    )
+  }
+  return {
+    id: intent.id,
+    name,
+    queue,
+    priority,
+    payload: textOf(json),
+    redacted: redactedPaths(sideEffect as any, intent.payload, json),
+    key,
+    delay: delay === undefined ? 0 : Math.round(Duration.toMillis(delay)),
+    origin: typeof origin === "object" ? origin.name : origin,
+    metadata: metadata === undefined ? undefined : metadataOf(name, metadata),
+    trace
+  }
+}
+
+const encode = ({ name, payload, sideEffect }: Intent.Any): unknown => {
+  try {
+    return codecOf(sideEffect).encode(payload)
+  } catch (error) {
+    throw new InvalidPayload({
+      sideEffect: name,
+      problem: `it is valid, but cannot be stored as JSON. ${describe.error(error)}`
+    })
+  }
+}
+
+const metadataOf = (name: string, metadata: Readonly<Record<string, unknown>>): string => {
+  try {
+    return JSON.stringify(metadata)
+  } catch (cause) {
+    throw new Error(`The metadata of side effect "${name}" cannot be stored as JSON.`, { cause })
+  }
+}
+
+/** A payload without a value is stored as `null`. */
+export const textOf = (json: unknown): string => JSON.stringify(json) ?? "null"
+
+/** The W3C `traceparent` of the span that a fiber is in. */
+export const traceOf = ({ cache: { span } }: Fiber.Fiber<unknown, unknown>): string | undefined =>
+  span === undefined || span.traceId.length !== 32
+    ? undefined
+    : `00-${span.traceId}-${span.spanId}-${span.sampled ? "01" : "00"}`

@@ -1,0 +1,369 @@
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
+import * as Scheduler from "effect/Scheduler"
+import * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
+import { checkNumber } from "../../internal/check.ts"
+import * as describe from "../../internal/describe.ts"
+import type * as SideEffectGroup from "../../SideEffectGroup.ts"
+import { type Claim, type Claimed, OutboxStore, type Outcome, type Settlement } from "../OutboxStore.ts"
+import * as deliver from "./deliver.ts"
+
+/** See `Outbox.WorkerOptions`. */
+export interface Options extends deliver.Options {
+  readonly id?: string | undefined
+  readonly concurrency?: number | undefined
+  readonly queues?: ReadonlyArray<string> | undefined
+  readonly batchSize?: number | undefined
+  readonly lease?: Duration.Input | undefined
+  readonly pollInterval?: Duration.Input | undefined
+  readonly gracePeriod?: Duration.Input | undefined
+  readonly retention?: {
+    readonly done?: Duration.Input | undefined
+    readonly dead?: Duration.Input | undefined
+    readonly unknown?: Duration.Input | undefined
+  } | undefined
+  readonly cleanupInterval?: Duration.Input | undefined
+}
+
+/** An entry that this worker has claimed and not settled. */
+interface Held {
+  readonly claimed: Claimed
+  /** By the clock of this process: from then on somebody else may have it. */
+  until: number
+  fiber: Fiber.Fiber<unknown, unknown> | undefined
+  startedAt: number
+  /** Its lease is gone: nothing is to be said about it any more. */
+  lost: boolean
+}
+
+const millis = (input: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(input))
+
+/** After an error of the store: soon again, then less often. */
+const patiently = /*#__PURE__*/ Schedule.jittered(
+  /*#__PURE__*/ Schedule.min([
+    /*#__PURE__*/ Schedule.exponential("100 millis"),
+    /*#__PURE__*/ Schedule.spaced("5 seconds")
+  ])
+)
+
+export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, options: Options = {}) {
+  const who = "Outbox.layerWorker"
+  const { batchSize = 500, concurrency = 32, queues } = options
+  checkNumber(who, "concurrency", concurrency)
+  checkNumber(who, "batchSize", batchSize)
+  const lease = millis(options.lease ?? "30 seconds")
+  const pollInterval = millis(options.pollInterval ?? "1 second")
+  const gracePeriod = Duration.fromInputUnsafe(options.gracePeriod ?? "10 seconds")
+  const retention = {
+    done: millis(options.retention?.done ?? "7 days"),
+    dead: millis(options.retention?.dead ?? "90 days"),
+    unknown: millis(options.retention?.unknown ?? "1 hour")
+  }
+  const id = options.id ?? `worker-${(yield* Random.nextIntBetween(0, 0xffffffff)).toString(16).padStart(8, "0")}`
+
+  const store = yield* OutboxStore
+  const clock = yield* Clock.Clock
+  const { deliver: deliverOne, handlers, names } = yield* deliver.make(group, who, {
+    ...options,
+    keepDone: retention.done > 0
+  })
+  const context = Context.omit(Scheduler.Scheduler, Scope.Scope, Tracer.ParentSpan)(yield* Effect.context<never>())
+  const fork = Effect.runForkWith(context)
+
+  const held = new Map<number, Held>()
+  const waiting: Array<Held> = []
+  const outcomes: Array<Settlement> = []
+  /** How many of each side effect that has a limit of its own are held. */
+  const limited = new Map<string, { readonly limit: number; held: number; full: boolean }>()
+  for (const [name, { concurrency }] of handlers) {
+    if (concurrency !== undefined) limited.set(name, { limit: concurrency, held: 0, full: false })
+  }
+  const limitOf = ({ name }: Claimed) => limited.get(names.get(name)!._tag)
+  const unlimitedNames = [...names].flatMap(([name, { _tag }]) => limited.has(_tag) ? [] : [name])
+  /** Whether the claiming fiber waits for room. */
+  let full = false
+  let running = 0
+  let suspects = 0
+  let closing = false
+  /** How many more than can run at once are claimed, so that those who are done find the next. */
+  let ahead = Math.min(concurrency, batchSize)
+  const roomier = Latch.makeUnsafe()
+  const settleable = Latch.makeUnsafe()
+  const idle = Latch.makeUnsafe()
+
+  // --- from a claimed entry to its outcome ---
+
+  const forget = (one: Held): void => {
+    const { claimed } = one
+    if (held.get(claimed.ref) !== one) return
+    held.delete(claimed.ref)
+    const limit = limitOf(claimed)
+    if (limit !== undefined) limit.held--
+    if (claimed.crashes >= 2) suspects--
+    if (limit?.full === true || (full && held.size <= (concurrency + ahead) >> 1)) roomier.openUnsafe()
+    if (held.size === 0) idle.openUnsafe()
+  }
+
+  const conclude = (one: Held, outcome: Outcome): void => {
+    forget(one)
+    if (one.lost) return
+    const { claimed: { ref, token }, startedAt } = one
+    const elapsed = startedAt === 0 ? 0 : Math.max(0, Math.round(clock.currentTimeMillisUnsafe() - startedAt))
+    outcomes.push({ ref, token, worker: id, elapsed, outcome })
+    settleable.openUnsafe()
+  }
+
+  const interrupted = (cause: Cause.Cause<unknown>): Outcome =>
+    closing
+      ? { _tag: "Release" }
+      : { _tag: "Dead", reason: "exhausted", error: deliver.textOfCause(cause), failed: true }
+
+  const start = (one: Held): void => {
+    running++
+    one.startedAt = clock.currentTimeMillisUnsafe()
+    const fiber = one.fiber = fork(Effect.suspend(() => deliverOne(one.claimed)))
+    fiber.addObserver((exit: Exit.Exit<Outcome>) => {
+      running--
+      conclude(one, exit._tag === "Success" ? exit.value : interrupted(exit.cause))
+      startWaiting()
+    })
+  }
+
+  let next = 0
+  const startWaiting = (): void => {
+    while (!closing && running < concurrency && next < waiting.length) {
+      const one = waiting[next++]!
+      if (one.lost) continue
+      // After a long pause of this process somebody else has it: nothing is begun that cannot be settled.
+      if (clock.currentTimeMillisUnsafe() >= one.until) {
+        one.lost = true
+        forget(one)
+      } else {
+        start(one)
+      }
+    }
+    if (next === waiting.length) {
+      waiting.length = 0
+      next = 0
+    }
+  }
+
+  const accept = (claimed: ReadonlyArray<Claimed>, until: number): void => {
+    for (const one of claimed) {
+      const limit = limitOf(one)
+      if (limit !== undefined) limit.held++
+      if (one.crashes >= 2) suspects++
+      const entry: Held = { claimed: one, until, fiber: undefined, startedAt: 0, lost: false }
+      held.set(one.ref, entry)
+      waiting.push(entry)
+    }
+    startWaiting()
+  }
+
+  // --- claiming ---
+
+  const claimOf = (names: ReadonlyArray<string>, limit: number): Claim => ({
+    worker: id,
+    limit,
+    lease,
+    names,
+    queues,
+    suspects: suspects === 0
+  })
+
+  const freeNames = (): ReadonlyArray<string> => {
+    if (limited.size === 0) return unlimitedNames
+    return [...names].flatMap(([name, { _tag }]) => {
+      const limit = limited.get(_tag)
+      return limit === undefined || limit.held < limit.limit ? [name] : []
+    })
+  }
+
+  const take = Effect.fnUntraced(function*(names: ReadonlyArray<string>, limit: number) {
+    if (names.length === 0 || limit <= 0) return 0
+    const asked = clock.currentTimeMillisUnsafe()
+    const claimed = yield* store.claim(claimOf(names, limit))
+    accept(claimed, asked + lease)
+    return claimed.length
+  })
+
+  /** Takes what there is room for. Answers whether there may be more. */
+  const takeAll = Effect.fnUntraced(function*() {
+    const room = concurrency + ahead - held.size
+    const began = clock.currentTimeMillisUnsafe()
+    let more = room > 0 && (yield* take(unlimitedNames, room)) >= room
+    if (more) {
+      // A batch should last for some time, and not for long.
+      const took = clock.currentTimeMillisUnsafe() - lastFull
+      if (took < 100) ahead = Math.min(ahead * 2, batchSize)
+      else if (took > 1000) ahead = Math.max(ahead >> 1, Math.min(concurrency, batchSize))
+      lastFull = began
+    }
+    for (const [name, limit] of limited) {
+      const free = Math.min(limit.limit - limit.held, concurrency + ahead - held.size)
+      limit.full = free <= 0
+      const own = [...names].flatMap(([stored, { _tag }]) => _tag === name ? [stored] : [])
+      if ((yield* take(own, free)) >= free && free > 0 && limit.held < limit.limit) more = true
+    }
+    return more
+  })
+  let lastFull = 0
+
+  const claiming = (wake: Effect.Effect<void>) =>
+    Effect.gen(function*() {
+      while (!closing) {
+        roomier.closeUnsafe()
+        full = held.size > (concurrency + ahead) >> 1
+        if (full) {
+          yield* roomier.await
+          continue
+        }
+        if (yield* Effect.uninterruptible(takeAll())) continue
+        if (closing) return
+        const due = yield* store.nextDueIn(claimOf(freeNames(), 1))
+        if (due !== undefined && due <= 0 && held.size === 0) {
+          // Due, and yet not claimed: another worker is just taking it, or it is locked.
+          yield* Effect.yieldNow
+        }
+        const pause = due === undefined ? pollInterval : Math.min(Math.max(due, 1), pollInterval)
+        yield* Effect.raceAllFirst([wake, roomier.await, Effect.sleep(pause)])
+      }
+    }).pipe(Effect.tapError(complain("claim")), Effect.retry(patiently))
+
+  const complain = (what: string) => (error: unknown) =>
+    Effect.logError(`Outbox worker ${id} could not ${what}, and tries again: ${describe.error(error)}`)
+
+  // --- settling, renewing, cleaning ---
+
+  const flush: Effect.Effect<void> = Effect.suspend(() => {
+    if (outcomes.length === 0) return Effect.void
+    const batch = outcomes.splice(0, 1000)
+    return store.settle(batch).pipe(
+      Effect.tapError(complain("settle what it performed")),
+      Effect.retry(patiently),
+      Effect.orDie,
+      Effect.flatMap((refused) =>
+        refused.length === 0 ? Effect.void : Effect.logWarning(
+          `Outbox worker ${id} had lost the lease of ${
+            describe.plural(refused.length, "side effect")
+          } before it could ` +
+            "settle them, so they are or were performed again. Give handlers a timeout, or raise lease."
+        )
+      ),
+      Effect.andThen(flush)
+    )
+  })
+
+  const settling = Effect.gen(function*() {
+    while (true) {
+      yield* settleable.await
+      settleable.closeUnsafe()
+      // What ends in the same moment is settled together; the more there is, the more comes together meanwhile.
+      yield* Effect.yieldNow
+      yield* Effect.uninterruptible(flush)
+    }
+  })
+
+  const renewing = Effect.gen(function*() {
+    while (true) {
+      yield* Effect.sleep(lease / 3)
+      if (held.size === 0) continue
+      const all = [...held.values()]
+      const asked = clock.currentTimeMillisUnsafe()
+      const lost = yield* store.renew(all.map(({ claimed: { ref, token } }) => ({ ref, token })), lease)
+      const gone = new Set(lost)
+      for (const one of all) {
+        if (!gone.has(one.claimed.ref)) {
+          one.until = asked + lease
+        } else if (held.get(one.claimed.ref) === one) {
+          one.lost = true
+          if (one.fiber === undefined) forget(one)
+          else fork(Fiber.interrupt(one.fiber))
+        }
+      }
+    }
+  }).pipe(Effect.tapError(complain("renew its leases")), Effect.retry(patiently))
+
+  const cleaning = Effect.gen(function*() {
+    while (true) {
+      const pause = millis(options.cleanupInterval ?? "30 seconds")
+      yield* Effect.sleep(pause * (0.8 + 0.4 * (yield* Random.next)))
+      yield* store.register(self)
+      const { unknown } = yield* store.cleanup(retention)
+      if (unknown > 0) {
+        yield* Effect.logWarning(
+          `${
+            describe.plural(unknown, "side effect")
+          } in the outbox had names that no worker knows, and are dead now. ` +
+            "Name the old name in aliases where one was renamed; they come back to life with a worker that knows them."
+        )
+      }
+    }
+  }).pipe(Effect.tapError(complain("clean up")), Effect.retry(patiently))
+
+  // --- the life of the worker ---
+
+  const self = { id, names: [...names.keys()], queues }
+  const orphans = yield* store.register(self)
+  if (orphans.length > 0) {
+    yield* Effect.logWarning(
+      `The outbox holds side effects that no worker knows: ${
+        orphans.map(({ count, name }) => `${name} ×${count}`).join(", ")
+      }. Name the old name in aliases where one was renamed, or start the worker that performs them.`
+    )
+  }
+
+  const handBack = Effect.gen(function*() {
+    const rest = [...held.values()]
+    if (rest.length === 0) return
+    for (const one of rest) {
+      if (one.fiber === undefined) conclude(one, { _tag: "Release" })
+      else fork(Fiber.interrupt(one.fiber))
+    }
+    const stubborn = yield* waitUntilIdle("5 seconds")
+    yield* Effect.logInfo(
+      `Outbox worker ${id} was closed and hands back ${describe.plural(rest.length, "side effect")}` +
+        (stubborn ? ", of which some cannot be interrupted; they are claimed again when their lease has run out" : "")
+    )
+  })
+
+  /** Whether something was still held after that time. */
+  const waitUntilIdle = (patience: Duration.Input): Effect.Effect<boolean> =>
+    Effect.suspend(() => {
+      if (held.size === 0) return Effect.succeed(false)
+      idle.closeUnsafe()
+      return Effect.map(Effect.timeoutOption(Effect.interruptible(idle.await), patience), ({ _tag }) => _tag === "None")
+    })
+
+  const wake = yield* store.wake
+  const fibers = yield* Effect.forEach(
+    [settling, renewing, cleaning],
+    (loop) => Effect.forkScoped(Effect.annotateLogs(loop, "worker", id))
+  )
+  const claimer = yield* Effect.forkScoped(Effect.annotateLogs(claiming(wake), "worker", id))
+
+  yield* Effect.addFinalizer(() =>
+    Effect.gen(function*() {
+      closing = true
+      yield* Fiber.interrupt(claimer)
+      for (const one of held.values()) if (one.fiber === undefined) conclude(one, { _tag: "Release" })
+      waiting.length = 0
+      next = 0
+      if (yield* waitUntilIdle(gracePeriod)) yield* handBack
+      yield* Fiber.interruptAll(fibers)
+      yield* Effect.timeoutOption(flush, "10 seconds")
+      yield* Effect.ignore(store.unregister(id))
+    })
+  )
+
+  return { id }
+})

@@ -1,0 +1,2 @@
+export * as SqlOutboxStore from "./SqlOutboxStore.ts"
+export * as SqlSideEffects from "./SqlSideEffects.ts"
