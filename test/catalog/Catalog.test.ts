@@ -15,7 +15,7 @@ class Mail extends SideEffect.make("orders:mail:send", {
   description: "Email the customer.",
   payload: Schema.Struct({ orderId: Schema.String }),
   idempotencyKey: ({ orderId }) => orderId,
-  defaults: { timeout: "10 seconds", queue: "mail", priority: 2 }
+  defaults: { timeout: "10 seconds", maxAttempts: 5, concurrency: 2, queue: "mail", priority: 2 }
 }) {}
 
 class Ping extends SideEffect.make("monitor:ping", { description: "Ping." }) {}
@@ -60,7 +60,13 @@ describe("Catalog.make", () => {
   it("lists side effects, with their defaults", () => {
     const [mail, ping] = catalog.sideEffects
     assert.strictEqual(mail?.hasIdempotencyKey, true)
-    assert.deepStrictEqual(mail?.defaults, { timeout: "10s", queue: "mail", priority: "2" })
+    assert.deepStrictEqual(mail?.defaults, {
+      timeout: "10s",
+      attempts: "at most 5",
+      concurrency: "2 in each worker",
+      queue: "mail",
+      priority: "2"
+    })
     assert.strictEqual(ping?.payload, undefined)
     assert.deepStrictEqual(ping?.bindings, ["orders:** -> monitor:ping"])
   })

@@ -154,6 +154,8 @@ orders:fax:send  TODO: say in one sentence what happens outside when it is
   2. accounts:mail:send  Email the customer.
      timeout 10s, unless its handler says otherwise
      retry once: after 1s, unless its handler says otherwise
+     attempts at most 5, unless its handler says otherwise
+     concurrency 2 in each worker, unless its handler says otherwise
      queue mail, unless the call says otherwise
      priority 2, unless the call says otherwise
      enqueued with delay 1d

@@ -374,7 +374,14 @@ export const tips: Catalog = catalog(
     sideEffect("accounts", "accounts:mail:send", "Email the customer.", {
       exportName: "SendMail",
       owner: "team-mail",
-      defaults: { timeout: "10s", retry: "once: after 1s", queue: "mail", priority: "2" }
+      defaults: {
+        timeout: "10s",
+        retry: "once: after 1s",
+        attempts: "at most 5",
+        concurrency: "2 in each worker",
+        queue: "mail",
+        priority: "2"
+      }
     }),
     sideEffect("accounts", "accounts:crm:update", "Write it into the CRM.")
   ],

@@ -190,9 +190,13 @@ const jsonSchemaOf = (schema: Schema.Top): JsonSchema.JsonSchema => {
   }
 }
 
-const defaultsOf = ({ priority, queue, retry, timeout }: SideEffect.Defaults): model.SideEffectEntry["defaults"] => ({
+const defaultsOf = (
+  { concurrency, maxAttempts, priority, queue, retry, timeout }: SideEffect.Defaults
+): model.SideEffectEntry["defaults"] => ({
   ...timeout === undefined ? {} : { timeout: Duration.format(Duration.fromInputUnsafe(timeout)) },
   ...retry === undefined ? {} : { retry: describeRetry(retry) },
+  ...maxAttempts === undefined ? {} : { attempts: `at most ${maxAttempts}` },
+  ...concurrency === undefined ? {} : { concurrency: `${concurrency} in each worker` },
   ...queue === undefined ? {} : { queue },
   ...priority === undefined ? {} : { priority: String(priority) }
 })

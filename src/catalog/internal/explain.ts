@@ -123,6 +123,8 @@ const bullet = (text: string, { width = columns }: ExplainOptions): Lines => wra
 const sayOtherwise: Readonly<Record<string, string>> = {
   timeout: "its handler says otherwise",
   retry: "its handler says otherwise",
+  attempts: "its handler says otherwise",
+  concurrency: "its handler says otherwise",
   queue: "the call says otherwise",
   priority: "the call says otherwise"
 }

@@ -158,6 +158,8 @@ export const markdown = (catalog: Catalog): string => {
       ...facts([
         ["Timeout", defaults.timeout === undefined ? undefined : line(defaults.timeout)],
         ["Retry", defaults.retry === undefined ? undefined : line(defaults.retry)],
+        ["Attempts", defaults.attempts],
+        ["Concurrency", defaults.concurrency],
         ["Queue", defaults.queue === undefined ? undefined : code(defaults.queue)],
         ["Priority", defaults.priority === undefined ? undefined : line(defaults.priority)],
         ["Idempotency key", sideEffect.hasIdempotencyKey ? "computed from the payload" : undefined],

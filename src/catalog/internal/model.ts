@@ -71,6 +71,8 @@ export interface SideEffectEntry extends Entry {
   readonly defaults: {
     readonly timeout?: string
     readonly retry?: string
+    readonly attempts?: string
+    readonly concurrency?: string
     readonly queue?: string
     readonly priority?: string
   }

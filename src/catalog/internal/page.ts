@@ -356,7 +356,8 @@ export const script = `
   const about = (entry) => block("About", facts([
     ["Owner", entry.owner], ["Tags", entry.tags.map(tag)],
     ["Groups", entry.groups.map((name) => name + (data.owners[name] ? " (" + data.owners[name] + ")" : "")).join(", ")],
-    ["Timeout", entry.defaults?.timeout], ["Retry", entry.defaults?.retry], ["Queue", entry.defaults?.queue], ["Priority", entry.defaults?.priority],
+    ["Timeout", entry.defaults?.timeout], ["Retry", entry.defaults?.retry], ["Attempts", entry.defaults?.attempts],
+    ["Concurrency", entry.defaults?.concurrency], ["Queue", entry.defaults?.queue], ["Priority", entry.defaults?.priority],
     ["Idempotency", entry.hasIdempotencyKey ? "has a key of its own" : undefined],
     ["Class", entry.exportName && code(entry.exportName)],
     ...Object.entries(entry.annotations).map(([key, value]) => [key, typeof value === "string" ? value : code(JSON.stringify(value))]),
@@ -494,4 +495,4 @@ export const script = `
 
 /** Of `style` and `script`, for the Content-Security-Policy. A test knows what they must be. */
 export const styleHash = "sha256-ia3UDxpa9X0tefQGiiIWoS4mORV7AKig2crRs2p3Z94="
-export const scriptHash = "sha256-BHqZcR/G1xHo4OSA7aVscEM14rnIqcTd7Gy8r83qro4="
+export const scriptHash = "sha256-NwufClNBLa93E3NRwrTBYlg6HlWix8n3nz2RL/M/e5s="

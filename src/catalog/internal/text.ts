@@ -173,10 +173,12 @@ const sideEffectInFull = (entry: SideEffectEntry, page: Page): Lines => {
 
 /** What a definition says of how it is performed. */
 export const defaultsOf = (entry: SideEffectEntry): ReadonlyArray<readonly [label: string, value: string]> => {
-  const { priority, queue, retry, timeout } = entry.defaults
+  const { attempts, concurrency, priority, queue, retry, timeout } = entry.defaults
   const all: ReadonlyArray<readonly [string, string | undefined]> = [
     ["timeout", timeout],
     ["retry", retry],
+    ["attempts", attempts],
+    ["concurrency", concurrency],
     ["queue", queue],
     ["priority", priority],
     ["idempotency", entry.hasIdempotencyKey ? "has a key of its own" : undefined]
