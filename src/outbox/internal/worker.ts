@@ -218,39 +218,40 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
   })
   let lastFull = 0
 
-  const claiming = (wake: Effect.Effect<void>) =>
-    Effect.gen(function*() {
-      while (!closing) {
-        roomier.closeUnsafe()
-        full = held.size > (concurrency + ahead) >> 1
-        if (full) {
-          yield* roomier.await
-          continue
-        }
-        if (yield* Effect.uninterruptible(takeAll())) continue
-        if (closing) return
-        const due = yield* store.nextDueIn(claimOf(freeNames(), 1))
-        if (due !== undefined && due <= 0 && held.size === 0) {
-          // Due, and yet not claimed: another worker is just taking it, or it is locked.
-          yield* Effect.yieldNow
-        }
-        const pause = due === undefined ? pollInterval : Math.min(Math.max(due, 1), pollInterval)
-        yield* Effect.raceAllFirst([wake, roomier.await, Effect.sleep(pause)])
-      }
-    }).pipe(Effect.tapError(complain("claim")), Effect.retry(patiently))
+  /** How often in a row something was due and could not be claimed: somebody else is just taking it. */
+  let fruitless = 0
 
-  const complain = (what: string) => (error: unknown) =>
-    Effect.logError(`Outbox worker ${id} could not ${what}, and tries again: ${describe.error(error)}`)
+  const claiming = Effect.fnUntraced(function*(wake: Effect.Effect<void>) {
+    roomier.closeUnsafe()
+    full = held.size > (concurrency + ahead) >> 1
+    if (full) return yield* roomier.await
+    const before = held.size
+    if (yield* Effect.uninterruptible(takeAll())) return
+    const due = yield* store.nextDueIn(claimOf(freeNames(), 1))
+    fruitless = due !== undefined && due <= 0 && held.size <= before ? fruitless + 1 : 0
+    const pause = due === undefined ? pollInterval : Math.max(due, Math.min(fruitless * 5, 100))
+    yield* Effect.raceAllFirst([wake, roomier.await, Effect.sleep(Math.min(pause, pollInterval))])
+  })
+
+  /** Until it succeeds. */
+  const patient = <A, E>(what: string, once: Effect.Effect<A, E>): Effect.Effect<A> =>
+    once.pipe(
+      Effect.sandbox,
+      Effect.tapError((cause) =>
+        Cause.hasInterruptsOnly(cause)
+          ? Effect.void
+          : Effect.logError(`Outbox worker ${id} could not ${what}, and tries again: ${describe.cause(cause)}`)
+      ),
+      Effect.retry(patiently),
+      Effect.orDie
+    )
 
   // --- settling, renewing, cleaning ---
 
   const flush: Effect.Effect<void> = Effect.suspend(() => {
     if (outcomes.length === 0) return Effect.void
     const batch = outcomes.splice(0, 1000)
-    return store.settle(batch).pipe(
-      Effect.tapError(complain("settle what it performed")),
-      Effect.retry(patiently),
-      Effect.orDie,
+    return patient("settle what it performed", store.settle(batch)).pipe(
       Effect.flatMap((refused) =>
         refused.length === 0 ? Effect.void : Effect.logWarning(
           `Outbox worker ${id} had lost the lease of ${
@@ -264,51 +265,40 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
   })
 
   const settling = Effect.gen(function*() {
-    while (true) {
-      yield* settleable.await
-      settleable.closeUnsafe()
-      // What ends in the same moment is settled together; the more there is, the more comes together meanwhile.
-      yield* Effect.yieldNow
-      yield* Effect.uninterruptible(flush)
-    }
+    yield* settleable.await
+    settleable.closeUnsafe()
+    // What ends in the same moment is settled together; the more there is, the more comes together meanwhile.
+    yield* Effect.yieldNow
+    yield* Effect.uninterruptible(flush)
   })
 
   const renewing = Effect.gen(function*() {
-    while (true) {
-      yield* Effect.sleep(lease / 3)
-      if (held.size === 0) continue
-      const all = [...held.values()]
-      const asked = clock.currentTimeMillisUnsafe()
-      const lost = yield* store.renew(all.map(({ claimed: { ref, token } }) => ({ ref, token })), lease)
-      const gone = new Set(lost)
-      for (const one of all) {
-        if (!gone.has(one.claimed.ref)) {
-          one.until = asked + lease
-        } else if (held.get(one.claimed.ref) === one) {
-          one.lost = true
-          if (one.fiber === undefined) forget(one)
-          else fork(Fiber.interrupt(one.fiber))
-        }
+    const all = [...held.values()]
+    if (all.length === 0) return
+    const asked = clock.currentTimeMillisUnsafe()
+    const gone = new Set(yield* store.renew(all.map(({ claimed: { ref, token } }) => ({ ref, token })), lease))
+    for (const one of all) {
+      if (!gone.has(one.claimed.ref)) {
+        one.until = asked + lease
+      } else if (held.get(one.claimed.ref) === one) {
+        one.lost = true
+        if (one.fiber === undefined) forget(one)
+        else fork(Fiber.interrupt(one.fiber))
       }
     }
-  }).pipe(Effect.tapError(complain("renew its leases")), Effect.retry(patiently))
+  })
 
   const cleaning = Effect.gen(function*() {
-    while (true) {
-      const pause = millis(options.cleanupInterval ?? "30 seconds")
-      yield* Effect.sleep(pause * (0.8 + 0.4 * (yield* Random.next)))
-      yield* store.register(self)
-      const { unknown } = yield* store.cleanup(retention)
-      if (unknown > 0) {
-        yield* Effect.logWarning(
-          `${
-            describe.plural(unknown, "side effect")
-          } in the outbox had names that no worker knows, and are dead now. ` +
-            "Name the old name in aliases where one was renamed; they come back to life with a worker that knows them."
-        )
-      }
-    }
-  }).pipe(Effect.tapError(complain("clean up")), Effect.retry(patiently))
+    yield* store.register(self)
+    const { unknown } = yield* store.cleanup(retention)
+    if (unknown === 0) return
+    yield* Effect.logWarning(
+      `${describe.plural(unknown, "side effect")} in the outbox had names that no worker knows, and are dead now. ` +
+        "Name the old name in aliases where one was renamed; they come back to life with a worker that knows them."
+    )
+  })
+  const cleanupInterval = millis(options.cleanupInterval ?? "30 seconds")
+  const toCleanup = Effect.flatMap(Random.next, (random) => Effect.sleep(cleanupInterval * (0.8 + 0.4 * random)))
 
   // --- the life of the worker ---
 
@@ -345,11 +335,12 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     })
 
   const wake = yield* store.wake
-  const fibers = yield* Effect.forEach(
-    [settling, renewing, cleaning],
-    (loop) => Effect.forkScoped(Effect.annotateLogs(loop, "worker", id))
-  )
-  const claimer = yield* Effect.forkScoped(Effect.annotateLogs(claiming(wake), "worker", id))
+  const loops = yield* Effect.forEach([
+    settling,
+    Effect.andThen(Effect.sleep(lease / 3), patient("renew its leases", renewing)),
+    Effect.andThen(toCleanup, patient("clean up", cleaning))
+  ], (turn) => Effect.forkScoped(Effect.forever(turn)))
+  const claimer = yield* Effect.forkScoped(Effect.forever(patient("claim", claiming(wake))))
 
   yield* Effect.addFinalizer(() =>
     Effect.gen(function*() {
@@ -359,7 +350,7 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
       waiting.length = 0
       next = 0
       if (yield* waitUntilIdle(gracePeriod)) yield* handBack
-      yield* Fiber.interruptAll(fibers)
+      yield* Fiber.interruptAll(loops)
       yield* Effect.timeoutOption(flush, "10 seconds")
       yield* Effect.ignore(store.unregister(id))
     })
