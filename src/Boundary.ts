@@ -288,7 +288,9 @@ export class BoundaryState {
         if (this.events !== undefined) this.releaseEvents(this.emitted())
         if (this.entries.length === 0) return this.end("released", exit, [])
         const intents = this.all()
-        return Effect.flatMap(root.dispatch(intents as any), () => this.conclude("released", exit, intents))
+        // The transaction of a boundary inside may have settled some.
+        const left = intents.every(isPending) ? intents : intents.filter(isPending)
+        return Effect.flatMap(root.dispatch(left as any), () => this.conclude("released", exit, intents))
       }
     }
     return releaseAsking(this, exit)
@@ -396,6 +398,8 @@ const flatten = (entries: Entries): ReadonlyArray<IntentImpl> => {
   // Only where fibers worked side by side has anybody overtaken.
   return ordered ? intents : intents.sort((a, b) => a.seq - b.seq)
 }
+
+const isPending = ({ decision }: IntentImpl): boolean => decision === undefined
 
 const isCapturing = ({ options: { nested } }: BoundaryState): boolean => nested === undefined || nested === "capture"
 

@@ -93,6 +93,7 @@ export interface Port {
  *   intent is left without a decision. By default it sleeps.
  * - `made`: how many attempts there were elsewhere; `failedAt`: when those of them that failed were, in epoch
  *   milliseconds. Numbers of attempts and the schedule go on from there.
+ * - `whole`: an attempt has succeeded only when what its handler enqueued was accepted, too.
  *
  * @category models
  * @since 0.1.0
@@ -103,6 +104,7 @@ export interface Performing {
     | undefined
   readonly made?: number | undefined
   readonly failedAt?: ReadonlyArray<number> | undefined
+  readonly whole?: boolean | undefined
 }
 
 /**

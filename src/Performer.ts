@@ -13,7 +13,7 @@ import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
 import type { Root } from "./Boundary.ts"
 import * as Decision from "./Decision.ts"
-import type * as Dispatcher from "./Dispatcher.ts"
+import { DispatchError, type Performing, type Port } from "./Dispatcher.ts"
 import type * as Intent from "./Intent.ts"
 import { Cancel, Snooze } from "./internal/control.ts"
 import type { HandlerEntry } from "./internal/handler.ts"
@@ -41,7 +41,7 @@ interface Run {
 }
 
 const done = /*#__PURE__*/ Effect.succeed(undefined)
-const anew: Dispatcher.Performing = {}
+const anew: Performing = {}
 const never: ReadonlyArray<number> = []
 
 /**
@@ -56,10 +56,10 @@ export const make = (
   root: Root,
   handlers: ReadonlyMap<string, HandlerEntry>,
   observer: Decision.Observer | undefined
-): Dispatcher.Port["perform"] => {
+): Port["perform"] => {
   const known = new Map<string, Handler>()
   for (const [name, entry] of handlers) known.set(name, { entry, contexts: new WeakMap() })
-  return (intents, by, { failedAt = never, made = 0, wait = waitHere } = anew) =>
+  return (intents, by, { failedAt = never, made = 0, wait = waitHere, whole = false } = anew) =>
     Effect.withFiber((fiber) => {
       const caller = fiber.context
       const who = `dispatcher ${by}`
@@ -76,9 +76,11 @@ export const make = (
         step: undefined
       }
       /** What the handler before enqueued, on its way out. */
-      let left: Effect.Effect<void> | undefined
+      let left: Effect.Effect<void, any> | undefined
+      let succeeded = false
       const next = () => {
         begun = false
+        succeeded = false
         index++
       }
       const handlers = Effect.whileLoop({
@@ -111,14 +113,20 @@ export const make = (
           fiber.setContext(caller)
           if (!begun) return
           const { attempts, intent, place } = run
+          if (whole && !succeeded) {
+            left = accepted(place)
+            succeeded = left !== undefined
+            if (succeeded) return
+          }
           Decision.settleShared(observer, intent, attempts === 1 ? dispatched : { ...dispatched, attempts })
-          left = finish(place, Exit.void)
+          if (!succeeded) left = finish(place, Exit.void)
           next()
         }
       })
       const loop: Effect.Effect<void, never, any> = Effect.catchCause(handlers, (cause) => {
-        // Of the handler, or of what `left` did; that never fails, so there is a run.
+        // Of the handler, or of what `left` did; that fails only while there is a run.
         fiber.setContext(caller)
+        succeeded = false
         return Effect.flatMap(failed(run, cause, who, observer, root, caller, failedAt), (pause) => {
           if (pause === undefined) {
             next()
@@ -152,6 +160,19 @@ const finish = (
   return Effect.uninterruptible(Effect.catchCause(
     Effect.suspend(() => close() ?? Effect.void),
     (cause) => Effect.logError(`What the handler of "${place.handlerOf}" enqueued could not be released`, cause)
+  ))
+}
+
+/** The same after a success that is none when what was enqueued is not accepted. */
+const accepted = (place: Place): Effect.Effect<void, any> | undefined => {
+  place.over = "released"
+  const { boundary } = place
+  return boundary && Effect.uninterruptible(Effect.catchDefect(
+    Effect.suspend(() => boundary.close(Exit.void) ?? Effect.void),
+    (defect) =>
+      defect instanceof DispatchError
+        ? Effect.failCause(defect.failures.map(({ cause }) => cause).reduce(Cause.combine))
+        : Effect.die(defect)
   ))
 }
 

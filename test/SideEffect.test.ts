@@ -195,6 +195,28 @@ describe("SideEffect", () => {
         assert.deepStrictEqual([intent.queue, intent.priority], ["slow", 3])
       }))
 
+    it.effect("maxAttempts is one of them", () =>
+      Effect.gen(function*() {
+        class Limited extends SideEffect.make("docs:limited", {
+          description: "Upload a document.",
+          defaults: { maxAttempts: 2, retry: Schedule.recurs(5) }
+        }) {}
+        const attemptsWith = (options?: SideEffect.HandlerOptions<string>) =>
+          Effect.gen(function*() {
+            let attempts = 0
+            const handler = Limited.toLayer(
+              () => Effect.andThen(Effect.sync(() => attempts++), Effect.fail("no")),
+              options
+            )
+            yield* SideEffects.boundary(SideEffects.enqueue(Limited)).pipe(
+              Effect.provide(SideEffects.LiveLayer(SideEffectGroup.make("docs").add(Limited))),
+              Effect.provide(Layer.merge(handler, logs().layer))
+            )
+            return attempts
+          })
+        assert.deepStrictEqual([yield* attemptsWith(), yield* attemptsWith({ maxAttempts: 4 })], [2, 4])
+      }))
+
     it.effect("give way to what those say", () =>
       Effect.gen(function*() {
         const { attempts, intent } = yield* deliverFor(
@@ -243,6 +265,35 @@ describe("SideEffect", () => {
           lines.join("\n"),
           /^ERROR Side effect "orders:mail:send" failed in dispatcher inline after 3 attempts \(intent/
         )
+      }))
+
+    it.effect("maxAttempts ends it before the schedule does, and counts no snooze", () =>
+      Effect.gen(function*() {
+        const retry = Schedule.spaced("1 second").pipe(Schedule.upTo({ times: 3 }))
+        for (const [maxAttempts, made] of [[1, 1], [2, 2], [4, 4], [9, 4]] as const) {
+          const { attempts } = yield* deliverFor("1 hour", deliver(() => Effect.fail("no"), { retry, maxAttempts }))
+          assert.strictEqual(attempts.length, made)
+        }
+        let calls = 0
+        const { attempts } = yield* deliverFor(
+          "1 hour",
+          deliver(() => calls++ % 2 === 0 ? SideEffect.snooze("1 second") : Effect.fail("no"), {
+            retry,
+            maxAttempts: 2
+          })
+        )
+        assert.deepStrictEqual(attempts.map((at) => at - attempts[0]!), [0, 1000, 2000, 3000])
+      }))
+
+    it.effect("a maxAttempts or concurrency that is none is refused, by name", () =>
+      Effect.gen(function*() {
+        const built = (options: SideEffect.HandlerOptions<any>) =>
+          Effect.map(Effect.exit(Effect.scoped(Layer.build(Mail.toLayer(() => Effect.void, options)))), String)
+        assert.include(
+          yield* built({ maxAttempts: 0 }),
+          "The handler of \"orders:mail:send\" was given maxAttempts: 0. It takes a whole number, 1 or more."
+        )
+        assert.include(yield* built({ concurrency: 1.5 }), "was given concurrency: 1.5.")
       }))
 
     it.effect("only for some errors", () =>

@@ -1,5 +1,6 @@
 /** What an order is, and what can be wrong with one. Nothing here knows of mails or warehouses. */
 import { Context, type Effect, Schema } from "effect"
+import type { Boundary, SideEffects } from "effect-side-effects"
 
 export const OrderId = Schema.String.check(Schema.isPattern(/^A-\d{4}$/, { message: "Expected an id such as A-1042" }))
 
@@ -43,6 +44,9 @@ export class OutOfStock extends Schema.TaggedError<OutOfStock>()("OutOfStock", {
 export class Store extends Context.Service<Store, {
   readonly insert: (order: Order) => Effect.Effect<void, AlreadyPlaced>
   readonly take: (line: typeof Line.Type) => Effect.Effect<Product, UnknownProduct | OutOfStock>
-  /** All of it, or nothing. */
-  readonly transaction: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** All of it, or nothing: a transaction, and a boundary that shares its fate. */
+  readonly unitOfWork: <A, E, R>(
+    self: Effect.Effect<A, E, R>,
+    options: Boundary.Options<A, E, false>
+  ) => Effect.Effect<A, E, R | SideEffects.SideEffects<never>>
 }>()("order-service/Store") {}

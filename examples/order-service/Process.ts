@@ -67,8 +67,7 @@ const processLine = Effect.fn("processLine")(
   function*(json: string, onClose: (report: Boundary.Report) => Effect.Effect<void>) {
     const store = yield* Store
     const order = yield* decode(json)
-    return yield* store.transaction(placeOrder(order)).pipe(
-      SideEffects.boundary({ name: order.id, policy: Policy.dedupe(), onClose }),
+    return yield* store.unitOfWork(placeOrder(order), { name: order.id, policy: Policy.dedupe(), onClose }).pipe(
       Effect.match({
         onSuccess: (): Outcome => ({ _tag: "Processed", order: order.id }),
         onFailure: (error): Outcome => ({ _tag: "Failed", order: order.id, reason: error._tag })

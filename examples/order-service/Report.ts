@@ -1,5 +1,5 @@
 /** What the demo prints: a table for each run, a progress bar, colours. Everything fits 80 columns. */
-import { Cause, Console, Effect, Terminal } from "effect"
+import { Cause, Clock, Console, Effect, Terminal } from "effect"
 import type { Decision, Intent } from "effect-side-effects"
 import { TerminalCapabilities } from "effect/cli"
 import { Orders } from "./Effects.ts"
@@ -8,14 +8,18 @@ import type { Outcome } from "./Process.ts"
 
 const columns = 80
 
-/** Everything that is known of one run when it is over. */
-export interface Run {
+/** What is known of one run when the orders are processed. */
+export interface Written {
   readonly title: string
   readonly explanation: string
   /** What it means here that an intent was let through. */
   readonly released: string
   readonly outcomes: ReadonlyArray<Outcome>
   readonly decisions: ReadonlyArray<Decision.Decision>
+}
+
+/** Everything that is known of one run when it is over. */
+export interface Run extends Written {
   readonly mails: ReadonlyArray<Mail>
   readonly calls: ReadonlyArray<Call>
   /** Filled by a layer that records. */
@@ -95,7 +99,7 @@ const orderRows = (outcomes: ReadonlyArray<Outcome>, style: Style): ReadonlyArra
 
 const tags = ["Dispatched", "Failed", "Dropped", "Deduplicated", "Discarded"] as const
 
-const effectRows = ({ decisions, released }: Run, style: Style): ReadonlyArray<string> => {
+const effectRows = ({ decisions, released }: Written, style: Style): ReadonlyArray<string> => {
   const names = ["enqueued", released, "failed", "dropped", "duplicate", "discarded"]
   const cells = (of: ReadonlyArray<Decision.Decision>) => [
     of.length,
@@ -131,7 +135,7 @@ const why = (decision: Decision.Decision): string => {
   }
 }
 
-const whyRows = ({ decisions }: Run, style: Style): ReadonlyArray<string> => {
+const whyRows = ({ decisions }: Written, style: Style): ReadonlyArray<string> => {
   const others = decisions.filter((decision) => decision._tag !== "Dispatched" || decision.attempts > 1)
   return others.length === 0 ? [] : [
     heading("why", style),
@@ -183,21 +187,27 @@ const logRows = ({ log }: Run, style: Style): ReadonlyArray<string> => {
   return lines.length === 0 ? [] : [heading("log", style), ...lines.map((line) => style.dim(wrap(line, 2)))]
 }
 
+const writtenRows = (run: Written, style: Style): ReadonlyArray<string> => [
+  style.title(`=== ${run.title} `.padEnd(columns, "=")),
+  run.explanation,
+  ...orderRows(run.outcomes, style),
+  ...effectRows(run, style),
+  ...whyRows(run, style)
+]
+
+const printRows = (rows: ReadonlyArray<string>) => Console.log(rows.map((line) => line.trimEnd()).join("\n"))
+
 export const print = Effect.fnUntraced(function*(run: Run) {
   const style = yield* Style
-  yield* Console.log(
+  yield* printRows(
     [
-      `${style.title(`=== ${run.title} `.padEnd(columns, "="))}`,
-      run.explanation,
-      ...orderRows(run.outcomes, style),
-      ...effectRows(run, style),
-      ...whyRows(run, style),
+      ...writtenRows(run, style),
       ...outsideRows(run, style),
       ...recordedRows(run, style),
       ...(run.checks.length === 0 ? [] : [heading("checked", style), ...run.checks.map((check) => `  ok  ${check}`)]),
       ...logRows(run, style),
       ""
-    ].map((line) => line.trimEnd()).join("\n")
+    ]
   )
 })
 
@@ -217,7 +227,9 @@ export const compare = Effect.fnUntraced(function*(runs: ReadonlyArray<Run>) {
         mails.length,
         calls.length
       ])
-    )
+    ),
+    "",
+    style.dim("See also: npm run demo -- --policy durable, which kills a process and loses nothing.")
   ].join("\n"))
 })
 
@@ -239,3 +251,70 @@ export const progress = (title: string, total: number) =>
       }
     }
   )
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The run with the outbox
+// ---------------------------------------------------------------------------------------------------------------------
+
+export const printWritten = Effect.fnUntraced(function*(run: Written) {
+  yield* printRows(writtenRows(run, yield* Style))
+})
+
+/** Says what happens, and when. */
+export const timeline = Effect.gen(function*() {
+  const start = yield* Clock.currentTimeMillis
+  yield* printRows([heading("what happens", yield* Style)])
+  return (text: string, ...more: ReadonlyArray<string>) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      printRows([
+        `  ${((now - start) / 1000).toFixed(1).padStart(5)} s  ${text}`,
+        ...more.map((line) => `${" ".repeat(11)}${line}`)
+      ]))
+})
+
+/** What was owed, beside what came of it. */
+export interface Account {
+  readonly what: string
+  /** Once for each, by what identifies it. */
+  readonly owed: ReadonlyArray<string>
+  readonly arrived: ReadonlyArray<string>
+  /** How the receiver tells that something has come before. */
+  readonly mark: string
+  readonly dead: ReadonlyArray<string>
+  /** How many were wished for by orders that were rolled back. */
+  readonly undone: number
+}
+
+/** Prints the accounts, and answers whether they agree. */
+export const printAccounts = Effect.fnUntraced(function*(accounts: ReadonlyArray<Account>) {
+  const style = yield* Style
+  let ok = true
+  const check = (holds: boolean, text: string) => {
+    ok &&= holds
+    return holds ? style.good(`  ok  ${text}`) : style.bad(`  NOT OK  ${text}`)
+  }
+  const checks: Array<string> = []
+  for (const { arrived, dead, mark, owed, undone, what } of accounts) {
+    const times = Map.groupBy(arrived, (id) => id)
+    const again = [...times].filter(([, { length }]) => length > 1).map(([id]) => id)
+    const lost = owed.filter((id) => !times.has(id) && !dead.includes(id))
+    const strays = [...times.keys()].filter((id) => !owed.includes(id))
+    yield* printRows([
+      heading(what, style),
+      row(owed.length, "are owed to the orders that are in the database"),
+      row(times.size - strays.length, "of them arrived"),
+      row(again.length, `of those twice, with the same ${mark}`, again, style),
+      ...(dead.length === 0
+        ? []
+        : [row(dead.length, "refused each time: dead letters, kept with the reason", dead, style)]),
+      row(lost.length, "lost", lost, style),
+      row(strays.length, `arrived of the ${undone} that rolled-back orders had wished for`, strays, style)
+    ])
+    checks.push(
+      check(lost.length === 0, `no ${what.slice(0, -1)} of a committed order was lost`),
+      check(strays.length === 0, `no ${what.slice(0, -1)} of a rolled-back order arrived`)
+    )
+  }
+  yield* printRows([heading("checked", style), ...checks])
+  return ok
+})

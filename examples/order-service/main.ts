@@ -1,15 +1,16 @@
 /**
  * One program, one order file, and a choice of what may leave: `npm run demo`, or with a choice
- * `npm run demo -- --policy production|migration|test|no-mail`.
+ * `npm run demo -- --policy production|migration|test|no-mail|durable`.
  */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { Console, Effect, FileSystem, Layer, Logger, Option, Path, Runtime, Schema } from "effect"
+import { Console, Effect, Layer, Logger, Option, Runtime, Schema } from "effect"
 import { type Boundary, Policy, Recorder, SideEffects } from "effect-side-effects"
 import { expectEnqueued, expectNotEnqueued } from "effect-side-effects/testing"
 import { type CliError, CliOutput, Command, Flag, TerminalCapabilities } from "effect/cli"
 import { FetchHttpClient } from "effect/http"
-import { Product } from "./Domain.ts"
+import { durable } from "./Durable.ts"
 import { CallWarehouse, Orders, SendConfirmation } from "./Effects.ts"
+import { readData } from "./Fixtures/Data.ts"
 import { layer as memoryStore } from "./Fixtures/MemoryStore.ts"
 import { MailServer, WarehouseServer, World } from "./Fixtures/World.ts"
 import { Handlers, Mailer, Warehouse } from "./Handlers.ts"
@@ -44,21 +45,12 @@ const choices = {
 } as const
 
 type Choice = keyof typeof choices
-const names = Object.keys(choices) as ReadonlyArray<Choice>
+const names = [...Object.keys(choices) as Array<Choice>, "durable"] as const
+const compared = ["production", "migration", "test"] as const
 
 // ---------------------------------------------------------------------------------------------------------------------
 // One run
 // ---------------------------------------------------------------------------------------------------------------------
-
-const readData = Effect.gen(function*() {
-  const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  const read = (name: string) => fs.readFileString(path.join(import.meta.dirname, "..", "data", name))
-  const products = yield* Schema.decodeEffect(Schema.fromJsonString(Schema.Array(Product)))(
-    yield* read("products.json")
-  )
-  return { lines: (yield* read("orders.jsonl")).trimEnd().split("\n"), products }
-})
 
 /** Real clients, pointed at the servers of the demo. */
 const Clients = Layer.unwrap(Effect.gen(function*() {
@@ -140,8 +132,9 @@ export const demo = Command.make(
   "demo",
   { policy },
   Effect.fnUntraced(function*({ policy }) {
+    if (Option.contains(policy, "durable")) return yield* durable
     const runs: Array<Report.Run> = []
-    for (const choice of Option.isSome(policy) ? [policy.value] : names.slice(0, 3)) {
+    for (const choice of Option.isSome(policy) ? [policy.value as Choice] : compared) {
       const report = yield* run(choice)
       yield* Report.print(report)
       runs.push(report)

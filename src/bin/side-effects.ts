@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /**
- * The bin `side-effects`: the command of `effect-side-effects/cli` for the groups that a module of the project exports.
+ * The bin `side-effects`: the commands of `effect-side-effects/cli` for the groups that a module of the project exports, and
+ * for the database of an outbox.
  *
  * @since 0.1.0
  */
@@ -14,7 +15,8 @@ import * as Path from "effect/Path"
 import * as Runtime from "effect/Runtime"
 import * as Catalog from "../cli/Catalog.ts"
 import { load } from "./internal/load.ts"
-import { exit, sayAndExit } from "./internal/node.ts"
+import { exit, interrupted, sayAndExit } from "./internal/node.ts"
+import { commandFor } from "./internal/outbox.ts"
 import * as Sentence from "./internal/sentence.ts"
 
 const shared = {
@@ -28,7 +30,11 @@ const shared = {
 /** The flags before and after a subcommand, by the name of the command. */
 const flags = Command.make("side-effects").pipe(Command.withSharedFlags(shared))
 
-const command = Catalog.commandFrom(Effect.flatMap(flags, ({ module }) => load(module))).pipe(
+const modules = Effect.map(flags, ({ module }) => module)
+
+const command = Command.make("side-effects").pipe(
+  Command.withDescription("What happens when: the catalogue of events and side effects, and the outbox."),
+  Command.withSubcommands([...Catalog.verbs(Effect.flatMap(modules, load)), commandFor(modules)]),
   Command.withSharedFlags(shared)
 )
 
@@ -55,7 +61,7 @@ const platform = await Effect.runPromiseExit(
 if (Exit.isSuccess(platform)) {
   const [NodeRuntime, NodeServices] = platform.value
   NodeRuntime.runMain(Effect.provide(program, NodeServices.layer), {
-    teardown: (result) => Runtime.defaultTeardown(result, exit)
+    teardown: (result) => Runtime.defaultTeardown(result, (code) => exit(code === 130 ? interrupted.code : code))
   })
 } else {
   const { message } = Cause.squash(platform.cause) as Error

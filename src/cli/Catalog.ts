@@ -50,13 +50,16 @@ export const command = (
   options?: { readonly root?: string | undefined }
 ) => commandFrom(given(groups, options?.root))
 
+const commandFrom = <E, R>(source: Source<E, R>) =>
+  Command.make("side-effects").pipe(
+    Command.withDescription("What happens when: the catalogue of events and side effects."),
+    Command.withSubcommands(verbs(source))
+  )
+
 /**
- * As `command`, for groups that are only known when a subcommand asks for them.
+ * The subcommands, for groups that are only known when one of them asks for them.
  *
  * @internal
  */
-export const commandFrom = <E, R>(source: Source<E, R>) =>
-  Command.make("side-effects").pipe(
-    Command.withDescription("What happens when: the catalogue of events and side effects."),
-    Command.withSubcommands([list(source), explainCommand(source), checkCommand(source), newCommand])
-  )
+export const verbs = <E, R>(source: Source<E, R>) =>
+  [list(source), explainCommand(source), checkCommand(source), newCommand] as const

@@ -1,1 +1,2 @@
 export * as Catalog from "./Catalog.ts"
+export * as Outbox from "./Outbox.ts"

@@ -15,6 +15,8 @@ export interface IntentInternal {
   decision: unknown
   /** Handed to the background: what becomes of it is no matter of the boundary any more. */
   detached: boolean
+  /** What the dispatcher has noticed of where it was enqueued. */
+  noticed: unknown
 }
 
 /** What an intent was told beside its payload. */
@@ -54,6 +56,7 @@ export class IntentImpl implements IntentInternal {
   #owner: object | undefined
   #decision: unknown = undefined
   #detached = false
+  #noticed: unknown = undefined
 
   constructor(
     sideEffect: { readonly _tag: string },
@@ -119,6 +122,12 @@ export class IntentImpl implements IntentInternal {
   }
   set detached(detached: boolean) {
     this.#detached = detached
+  }
+  get noticed(): unknown {
+    return this.#noticed
+  }
+  set noticed(noticed: unknown) {
+    this.#noticed = noticed
   }
 
   /** The same wish, id included, without a decision. */

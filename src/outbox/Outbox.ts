@@ -86,6 +86,8 @@ export const dispatcher: (options?: {
   readonly uniqueFor?: Duration.Input | undefined
 }) => Dispatcher.Dispatcher<false, never, OutboxStore> = internalDispatcher.make
 
+export { EditRefused, EntryNotFound, type Finding, layer, Outbox } from "./internal/operators.ts"
+
 /**
  * How a worker works.
  *
@@ -152,7 +154,8 @@ export interface WorkerOptions {
  * Closing the layer is no failure: it stops claiming, waits `gracePeriod` for the handlers that run, interrupts the others
  * and hands them back with their attempt restored.
  *
- * What a handler enqueues is a unit of work of its own, and goes to the outbox when the handler has succeeded.
+ * What a handler enqueues is a unit of work of its own, and goes to the outbox when the handler has succeeded. When it
+ * cannot be written, the attempt has failed.
  *
  * **Gotchas**
  *

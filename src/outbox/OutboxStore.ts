@@ -33,7 +33,10 @@ export class OutboxError extends /*#__PURE__*/ Schema.TaggedError<OutboxError>()
   cause: Schema.Defect()
 }) {
   override get message(): string {
-    return `The outbox could not ${this.operation}: ${describe.error(this.cause)}`
+    // Drivers wrap what the database has said.
+    let cause = this.cause
+    while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause
+    return `The outbox could not ${this.operation}: ${describe.error(cause)}`
   }
 }
 

@@ -4,24 +4,24 @@
  * @since 0.1.0
  */
 import type * as Intent from "../Intent.ts"
+import type { IntentInternal } from "../internal/intent.ts"
 import type { Transaction } from "./OutboxStore.ts"
-
-const enqueuedIn = new WeakMap<Intent.Any, Transaction>()
 
 /** @internal */
 export const remember = (intent: Intent.Any, transaction: Transaction): void => {
-  enqueuedIn.set(intent, transaction)
+  ;(intent as unknown as IntentInternal).noticed = transaction
 }
+
+const enqueuedIn = (intent: Intent.Any): Transaction | undefined =>
+  (intent as unknown as IntentInternal).noticed as Transaction | undefined
 
 /**
  * The unit of work of the intent has ended well, so it belongs to what is around that now.
  *
  * @internal
  */
-export const moveOut = (intent: Intent.Any, around: Transaction | undefined): void => {
-  if (!enqueuedIn.has(intent)) return
-  if (around === undefined) enqueuedIn.delete(intent)
-  else enqueuedIn.set(intent, around)
+export const moveOut = (intent: Intent.Any, around: Transaction): void => {
+  if (enqueuedIn(intent) !== undefined) remember(intent, around)
 }
 
 /**
@@ -30,6 +30,6 @@ export const moveOut = (intent: Intent.Any, around: Transaction | undefined): vo
  * @internal
  */
 export const isLate = (intent: Intent.Any, now: Transaction | undefined): boolean => {
-  const then = enqueuedIn.get(intent)
+  const then = enqueuedIn(intent)
   return then !== undefined && then.level !== now?.level && (now === undefined || now.depth <= then.depth)
 }

@@ -102,13 +102,14 @@ export const transaction: {
         ...options,
         onClose: (closed) => {
           report = closed
-          // It ends together with the transaction.
-          for (const intent of closed.intents) Transactions.moveOut(intent, around)
+          // It ends together with the transaction around. Where there is none, a boundary around has captured it, and
+          // writes too late.
+          if (around !== undefined) { for (const intent of closed.intents) Transactions.moveOut(intent, around) }
           return options.onClose?.(closed) ?? Effect.void
         }
       })
       return Effect.onExitPrimitive(sql.withTransaction(unit), (exit) => {
-        if (exit._tag === "Success" || report?.outcome !== "released") return undefined
+        if (exit._tag === "Success" || report === undefined) return undefined
         for (const intent of report.pending) discard(intent, report.name)
         return undefined
       })
@@ -152,14 +153,26 @@ export const afterCommit = <Performs extends boolean, E, R>(
     durable: dispatcher.durable,
     open: Effect.fnUntraced(function*(port: Dispatcher.Port) {
       const sql = yield* SqlClient.SqlClient
-      const opened = Dispatcher.guard(dispatcher, port, yield* dispatcher.open(port))
+      // What the dispatcher has in the background it logs itself.
+      const background = new WeakSet<Intent.Any>()
+      const own: Dispatcher.Port = {
+        ...port,
+        underway: (intent) => {
+          background.add(intent)
+          port.underway(intent)
+        }
+      }
+      const opened = Dispatcher.guard(dispatcher, own, yield* dispatcher.open(own))
       return {
         ...opened,
         dispatch: (intents) =>
           Effect.withFiber((fiber) => {
             if (transactions.of(sql, fiber.context) === undefined) return opened.dispatch(intents)
             for (const intent of intents) port.underway(intent)
-            return sql.afterCommit(Effect.andThen(opened.dispatch(intents), logFailures(intents)))
+            return sql.afterCommit(Effect.andThen(
+              opened.dispatch(intents),
+              Effect.suspend(() => logFailures(intents.filter((intent) => !background.has(intent))))
+            ))
           })
       }
     })
@@ -189,6 +202,7 @@ const logFailures = (intents: ReadonlyArray<Intent.Any>): Effect.Effect<void> =>
  * **Gotchas**
  *
  * What runs after the simulated commit runs outside of the transaction, as after a real one, and does not see what it wrote.
+ * On SQLite, where there is one connection, it must not use the database: it would wait for the transaction around for ever.
  *
  * @category testing
  * @since 0.1.0

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Console, Effect, Fiber } from "effect"
+import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { execFile, execFileSync } from "node:child_process"
-import { existsSync, globSync, readFileSync, statSync } from "node:fs"
+import { execFile, execFileSync, spawn } from "node:child_process"
+import { existsSync, globSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { stripVTControlCharacters } from "node:util"
 import { beforeAll } from "vitest"
@@ -17,26 +18,13 @@ import * as observingARepository from "../../examples/observing-a-repository.ts"
 import * as policies from "../../examples/policies.ts"
 import * as quickStart from "../../examples/quick-start.ts"
 import * as testing from "../../examples/testing.ts"
+import { columns, printed, widerThan } from "./helpers.ts"
 
 const root = join(import.meta.dirname, "..", "..")
-const columns = 80
 
 // ---------------------------------------------------------------------------------------------------------------------
 // The guides
 // ---------------------------------------------------------------------------------------------------------------------
-
-/** Runs a guide and returns what it prints. */
-const printed = <E>(program: Effect.Effect<unknown, E>): Effect.Effect<string, E> =>
-  Effect.suspend(() => {
-    const lines: Array<string> = []
-    const log = (...args: ReadonlyArray<unknown>) => void lines.push(args.join(" "))
-    return program.pipe(
-      Effect.provideService(Console.Console, { ...globalThis.console, log }),
-      Effect.map(() => `${lines.join("\n")}\n`)
-    )
-  })
-
-const widerThan = (width: number, output: string) => output.split("\n").filter((line) => line.length > width)
 
 describe("the guides", () => {
   it("the quick start has at most 25 lines of code", () => {
@@ -629,7 +617,7 @@ describe("the demo", () => {
     assert.deepStrictEqual(unknown, {
       code: 2,
       stdout: "",
-      stderr: "There is no policy \"staging\": choose one of production, migration, test, no-mail.\n"
+      stderr: "There is no policy \"staging\": choose one of production, migration, test, no-mail, durable.\n"
     })
   })
 
@@ -640,4 +628,77 @@ describe("the demo", () => {
     assert.include(misspelt.stderr, "--policy")
     assert.notInclude(misspelt.stderr, "    at ")
   })
+})
+
+describe("the demo with an outbox", () => {
+  const n = count()
+  const temporary = () => mkdtempSync(join(tmpdir(), "demo-"))
+  const pidsIn = (output: string) => [...output.matchAll(/worker (\d+) starts/g)].map(([, pid]) => Number(pid))
+  const isAlive = (pid: number) => {
+    try {
+      return process.kill(pid, 0)
+    } catch {
+      return false
+    }
+  }
+
+  beforeAll(ensureBuilt, 60_000)
+
+  it("durable: a worker is killed in the middle, and every mail of a committed order arrives", async () => {
+    const directory = temporary()
+    const { code, stderr, stdout } = await demo(["--policy", "durable"], { TMPDIR: directory })
+    assert.strictEqual(stderr, "")
+    assert.strictEqual(code, 0)
+    assert.deepStrictEqual(widerThan(columns, stdout), [])
+
+    const written = n.confirmations.released + n.invoices.released + n.calls.released
+    const [orders = "", happened = ""] = stdout.split("what happens")
+    assert.strictEqual(row(orders, "processed"), n.processed)
+    assert.strictEqual(cells(orders, "all")?.[1], written)
+    const [first, second] = pidsIn(happened)
+    assert.include(happened, `worker ${first} starts: ${written} side effects are in the outbox`)
+    assert.include(happened, `worker ${first} is killed with SIGKILL: 40 mails and`)
+    assert.match(happened, /the last mail is not yet answered, and \d+ side effects were in its hands/)
+    assert.include(happened, "the outbox is drained: nothing waits and nothing runs")
+
+    const [mails = "", calls = ""] = happened.slice(happened.indexOf("\nmails\n")).split("\ncalls\n")
+    const discarded = n.discarded.OutOfStock + n.discarded.UnknownProduct
+    const rolledBack = n.failed.OutOfStock + n.failed.UnknownProduct
+    const owed = n.confirmations.released + n.invoices.released
+    assert.strictEqual(row(mails, "are owed to the orders that are in the database"), owed)
+    assert.strictEqual(row(mails, "of them arrived"), owed)
+    // The mail that was taken and not answered is delivered again, and known by its Message-ID.
+    assert.isAtLeast(row(mails, "of those twice, with the same Message-ID")!, 1)
+    assert.strictEqual(row(mails, `arrived of the ${rolledBack} that rolled-back orders had wished for`), 0)
+    assert.strictEqual(row(calls, "are owed to the orders that are in the database"), n.calls.released)
+    assert.strictEqual(row(calls, "of them arrived"), n.calls.released - n.calls.refused)
+    assert.strictEqual(row(calls, "refused each time: dead letters, kept with the reason"), n.calls.refused)
+    assert.strictEqual(row(calls, `arrived of the ${discarded - rolledBack} that rolled-back orders had wished for`), 0)
+    assert.strictEqual(stdout.match(/^ {2}ok {2}/gm)?.length, 4)
+    assert.notInclude(stdout, "NOT OK")
+
+    assert.deepStrictEqual(readdirSync(directory), [])
+    assert.deepStrictEqual([first, second].filter((pid) => isAlive(pid!)), [])
+    rmSync(directory, { recursive: true })
+  }, 60_000)
+
+  it("durable: Ctrl-C leaves no process and no file behind", async () => {
+    const directory = temporary()
+    const main = join(root, "examples", "order-service", "main.ts")
+    const child = spawn(process.execPath, [main, "--policy", "durable"], { cwd: root, env: { TMPDIR: directory } })
+    let output = ""
+    const ended = new Promise((resolve) => child.on("close", resolve))
+    await new Promise<void>((resolve) =>
+      child.stdout.setEncoding("utf8").on("data", (chunk) => {
+        output += chunk
+        if (pidsIn(output).length > 0) resolve()
+      })
+    )
+    assert.isNotEmpty(readdirSync(directory))
+    child.kill("SIGINT")
+    await ended
+    assert.deepStrictEqual(readdirSync(directory), [])
+    assert.deepStrictEqual(pidsIn(output).filter(isAlive), [])
+    rmSync(directory, { recursive: true })
+  }, 60_000)
 })

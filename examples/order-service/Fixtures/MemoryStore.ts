@@ -1,5 +1,6 @@
 /** The order service's database, in memory. */
 import { Effect, HashMap, HashSet, Layer, Option, Ref } from "effect"
+import { SideEffects } from "effect-side-effects"
 import { AlreadyPlaced, OutOfStock, type Product, Store, UnknownProduct } from "../Domain.ts"
 
 export const layer = (products: ReadonlyArray<Product>) =>
@@ -24,14 +25,14 @@ export const layer = (products: ReadonlyArray<Product>) =>
           return product
         }),
         // Orders are processed one after the other, so going back to the state before is enough.
-        transaction: (self) =>
+        unitOfWork: (self, options) =>
           Effect.gen(function*() {
             const before = { orders: yield* Ref.get(orders), stock: yield* Ref.get(stock) }
             return yield* Effect.onError(
               self,
               () => Effect.andThen(Ref.set(orders, before.orders), Ref.set(stock, before.stock))
             )
-          })
+          }).pipe(SideEffects.boundary(options))
       })
     })
   )

@@ -3,7 +3,7 @@
  * sent, and the warehouse's HTTP server, which has bad days. Both listen on free ports of this machine only.
  */
 import { NodeHttpServer } from "@effect/platform-node"
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Effect, Latch, Layer, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -11,6 +11,8 @@ import { text } from "node:stream/consumers"
 import { SMTPServer } from "smtp-server"
 
 export interface Mail {
+  /** Its Message-ID, by which a receiver tells a mail that comes twice. */
+  readonly id: string
   readonly to: string
   readonly subject: string
   readonly text: string
@@ -29,18 +31,22 @@ const parseMail = (to: string, raw: string): Mail => {
   const header = (name: string) =>
     head.replaceAll(/\r\n[ \t]+/g, " ").split("\r\n").find((line) => line.toLowerCase().startsWith(`${name}: `))
       ?.slice(name.length + 2) ?? ""
-  return { to, subject: header("subject"), text: body.join("\n\n").replaceAll("\r\n", "\n") }
+  return { id: header("message-id"), to, subject: header("subject"), text: body.join("\n\n").replaceAll("\r\n", "\n") }
 }
 
 export class MailServer extends Context.Service<MailServer, {
   readonly host: string
   readonly port: number
   readonly mails: Effect.Effect<ReadonlyArray<Mail>>
+  /** Waits for that many mails. The last of them is received, and its sender never hears so. */
+  readonly hangAt: (count: number) => Effect.Effect<void>
 }>()("order-service/MailServer") {
   static readonly layer = Layer.effect(
     MailServer,
     Effect.gen(function*() {
       const mails: Array<Mail> = []
+      const hung = Latch.makeUnsafe()
+      let last = 0
       const server = yield* Effect.acquireRelease(
         Effect.promise(() =>
           new Promise<SMTPServer>((resolve, reject) => {
@@ -52,7 +58,8 @@ export class MailServer extends Context.Service<MailServer, {
               onData: (stream, { envelope }, accept) => {
                 const keep = (raw: string) => {
                   for (const { address } of envelope.rcptTo) mails.push(parseMail(address, raw))
-                  accept()
+                  if (mails.length === last) hung.openUnsafe()
+                  else accept()
                 }
                 text(stream).then(keep, accept)
               }
@@ -64,7 +71,16 @@ export class MailServer extends Context.Service<MailServer, {
         (server) => Effect.promise(() => new Promise<void>((resolve) => server.close(resolve)))
       )
       const { address, port } = server.server.address() as AddressInfo
-      return MailServer.of({ host: address, port, mails: Effect.sync(() => mails.slice()) })
+      return MailServer.of({
+        host: address,
+        port,
+        mails: Effect.sync(() => mails.slice()),
+        hangAt: (count) =>
+          Effect.suspend(() => {
+            last = count
+            return hung.await
+          })
+      })
     })
   )
 }

@@ -30,6 +30,12 @@ const keyOf = Effect.fnUntraced(function*(file: string) {
   })
 })
 
+/** Whether the project names modules at all. */
+export const isConfigured = Effect.gen(function*() {
+  const file = yield* nearestPackage
+  return file !== undefined && (yield* keyOf(file)) !== undefined
+})
+
 /**
  * Where the modules with the groups are: `--module`, relative to here, or what the package says, relative to it. `root` is
  * what their files are named relative to, `by` what has named the modules.

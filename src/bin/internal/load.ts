@@ -1,8 +1,11 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
 import * as Path from "effect/Path"
 import { CommandError } from "../../cli/Catalog.ts"
+import { enumerate } from "../../internal/lines.ts"
+import type { OutboxStore } from "../../outbox/OutboxStore.ts"
 import * as SideEffectGroup from "../../SideEffectGroup.ts"
 import { project } from "./config.ts"
 import { watch } from "./node.ts"
@@ -77,19 +80,52 @@ const loadModule = Effect.fnUntraced(function*(root: string, by: string, file: s
         )
     })
   )
-  const groups = groupsOf(Object.values(loaded))
-  if (groups.length === 0) {
-    return yield* new CommandError({
-      message: `${shown(file)} exports no group. Export one, or several, as in: export const Orders = ` +
-        "SideEffectGroup.make(\"orders\")"
-    })
+  return { exported: loaded, shown: shown(file) }
+})
+
+/** What the modules of the project export, and what their files are named relative to. */
+const loadAll = Effect.fnUntraced(function*(modules: ReadonlyArray<string>) {
+  const found = yield* project(modules)
+  return {
+    root: found.root,
+    modules: yield* Effect.forEach(found.modules, (file) => loadModule(found.root, found.by, file))
   }
-  return groups
 })
 
 /** The groups of all modules, each once. */
 export const load = Effect.fnUntraced(function*(modules: ReadonlyArray<string>) {
-  const found = yield* project(modules)
-  const groups = yield* Effect.forEach(found.modules, (file) => loadModule(found.root, found.by, file))
-  return { root: found.root, groups: [...new Set(groups.flat())] }
+  const loaded = yield* loadAll(modules)
+  const groups = new Set<SideEffectGroup.Any>()
+  for (const { exported, shown } of loaded.modules) {
+    const found = groupsOf(Object.values(exported))
+    if (found.length === 0) {
+      return yield* new CommandError({
+        message: `${shown} exports no group. Export one, or several, as in: export const Orders = ` +
+          "SideEffectGroup.make(\"orders\")"
+      })
+    }
+    for (const group of found) groups.add(group)
+  }
+  return { root: loaded.root, groups: [...groups] }
+})
+
+/** The worker that one of the modules exports. */
+export const loadWorker = Effect.fnUntraced(function*(modules: ReadonlyArray<string>, name: string) {
+  const loaded = yield* loadAll(modules)
+  const found = loaded.modules.find(({ exported }) => Object.hasOwn(exported, name))
+  const where = enumerate(loaded.modules.map(({ shown }) => shown), "or")
+  if (found === undefined) {
+    return yield* new CommandError({
+      message: `${where} exports no "${name}". Export the worker, as in: export const ${name} = ` +
+        "Outbox.layerWorker(Orders).pipe(Layer.provide(Handlers)), or name another export with --layer."
+    })
+  }
+  const worker = found.exported[name]
+  if (!Layer.isLayer(worker)) {
+    return yield* new CommandError({
+      message: `"${name}" of ${found.shown} is no Layer. It takes a worker with its handlers: ` +
+        "Outbox.layerWorker(Orders).pipe(Layer.provide(Handlers))"
+    })
+  }
+  return worker as Layer.Layer<never, unknown, OutboxStore>
 })

@@ -22,6 +22,9 @@ export const exit = (code: number): void => {
   stdout.write("", () => stderr.write("", end))
 }
 
+/** How the process ends when it is interrupted, which for a worker is how it is meant to. */
+export const interrupted = { code: 130 }
+
 export const sayAndExit = (message: string): void => {
   process.stderr.write(`${message}\n`)
   exit(2)

@@ -39,3 +39,38 @@ export class CheckFailed extends Schema.TaggedError<CheckFailed>("effect-side-ef
     return `check found ${this.count} to mend`
   }
 }
+
+/**
+ * What was asked for by its id is not there. The exit code is 1.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class NotFound extends Schema.TaggedError<NotFound>("effect-side-effects/cli/NotFound")("NotFound", {
+  message: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 1
+
+  override get [CliError.userMessage](): string {
+    return this.message
+  }
+}
+
+/**
+ * `doctor` did its work, and has found errors, `count` of them. They have been printed. The exit code is 1.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class DoctorFailed
+  extends Schema.TaggedError<DoctorFailed>("effect-side-effects/cli/DoctorFailed")("DoctorFailed", {
+    count: Schema.Int
+  })
+{
+  override readonly [Runtime.errorExitCode] = 1
+  override readonly [Runtime.errorReported] = false
+
+  override get message(): string {
+    return `doctor found ${this.count} to mend`
+  }
+}

@@ -51,17 +51,20 @@ const cut = (text: string): string => {
 }
 
 export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, who: string, options: Options) {
-  const { maxCrashes = 3, policy, retry = standardRetry, uniqueFor } = options
+  const { maxCrashes = 3, policy, uniqueFor } = options
+  const standard = options.retry === undefined
+    ? { schedule: standardRetry, maxAttempts: standardAttempts }
+    : { schedule: options.retry, maxAttempts: undefined }
   const handlers = new Map<string, HandlerEntry>()
   for (const [name, entry] of yield* Layers.collectHandlers(group, who)) {
     handlers.set(
       name,
       entry.schedule === undefined
-        ? { ...entry, schedule: retry, maxAttempts: entry.maxAttempts ?? standardAttempts }
+        ? { ...entry, ...standard, maxAttempts: entry.maxAttempts ?? standard.maxAttempts }
         : entry
     )
   }
-  const { perform } = yield* Layers.open(group, dispatcher.make({ uniqueFor }), handlers, {
+  const { perform } = yield* Layers.open(group, dispatcher.make({ uniqueFor, repeated: true }), handlers, {
     policy,
     outsideBoundary: "dispatch"
   })
@@ -71,17 +74,17 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, who:
   const deliver = (claimed: Claimed): Effect.Effect<Outcome> => {
     const sideEffect = names.get(claimed.name)!
     if (claimed.crashes >= maxCrashes) return Effect.succeed(crashed(claimed))
-    let payload: unknown
+    let intent: any
     try {
-      payload = codecOf(sideEffect).decode(JSON.parse(claimed.payload))
+      intent = intentOf(sideEffect, codecOf(sideEffect).decode(JSON.parse(claimed.payload)), claimed)
     } catch (error) {
       return Effect.succeed(undecodable(claimed, error))
     }
-    const intent = intentOf(sideEffect, payload, claimed) as any
     let next: Outcome | undefined
     const performing: Dispatcher.Performing = {
       made: claimed.attempts - 1,
       failedAt: claimed.failedAt,
+      whole: true,
       wait: (pause, snoozed, cause) => {
         const delay = Math.max(0, Math.round(Duration.toMillis(pause)))
         next = snoozed ? { _tag: "Snooze", delay } : { _tag: "Retry", delay, error: textOfCause(cause) }

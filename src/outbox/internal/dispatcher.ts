@@ -16,6 +16,8 @@ const patience = 250
 
 export const make = (options?: {
   readonly uniqueFor?: Duration.Input | undefined
+  /** What is written too late is not lost: whoever enqueued it is performed again. */
+  readonly repeated?: boolean | undefined
 }): Dispatcher.Dispatcher<false, never, OutboxStore> => {
   const uniqueFor = Duration.toMillis(Duration.fromInputUnsafe(options?.uniqueFor ?? "1 day"))
   const by = "dispatcher outbox"
@@ -25,7 +27,7 @@ export const make = (options?: {
     durable: true,
     open: Effect.fnUntraced(function*(port) {
       const store = yield* OutboxStore
-      let warned = false
+      let warned = options?.repeated === true
 
       const accepted = (intents: ReadonlyArray<Intent.Any>) => () => {
         for (const intent of intents) port.settle({ _tag: "Dispatched", intent, by, attempts: 0 })
@@ -92,9 +94,13 @@ const drain = (store: OutboxStore["Service"], names: ReadonlyArray<string>): Eff
       )
     }
     const look = Effect.orDie(Effect.gen(function*() {
-      const paused = (yield* store.pauses).flatMap(({ kind, what }) => kind === "name" ? [compilePattern(what)] : [])
+      const pauses = yield* store.pauses
+      const paused = pauses.flatMap(({ kind, what }) => kind === "name" ? [compilePattern(what)] : [])
+      const queues = pauses.flatMap(({ kind, what }) => kind === "queue" ? [what] : [])
       const awake = names.filter((name) => !paused.some((matches) => matches(name)))
-      const pending = awake.length === 0 ? 0 : yield* store.count({ names: awake, states: ["pending"] })
+      const due = { names: awake, states: ["pending"] } as const
+      let pending = awake.length === 0 ? 0 : yield* store.count(due)
+      if (pending > 0 && queues.length > 0) pending = Math.max(0, pending - (yield* store.count({ ...due, queues })))
       return [pending, yield* store.count({ names, states: ["running"] })] as const
     }))
     // Workers may be other processes: what is waited for is not subject to the clock of a test.

@@ -1,7 +1,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as SideEffectGroup from "../../SideEffectGroup.ts"
-import { OutboxStore, type Reason } from "../OutboxStore.ts"
+import { type Claim, type Claimed, OutboxStore, type Reason } from "../OutboxStore.ts"
 import * as deliver from "./deliver.ts"
 
 interface Options extends deliver.Options {
@@ -20,6 +20,7 @@ export const drain = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opt
   const { limit = 10_000, queues } = options
   const lease = Duration.toMillis(Duration.fromInputUnsafe(options.lease ?? "30 seconds"))
   const names = [...known.keys()]
+  const claim: Claim = { worker, limit: 1, lease, names, queues, suspects: true }
   if (options.scheduled === true) yield* store.change({ names, queues, states: ["scheduled"] }, { _tag: "Retry" })
   const drained = {
     done: 0,
@@ -28,13 +29,17 @@ export const drain = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opt
     dead: { exhausted: 0, crashed: 0, cancelled: 0, undecodable: 0, unknown: 0 } satisfies Record<Reason, number>,
     ids: [] as Array<string>
   }
-  while (true) {
-    const [claimed] = yield* store.claim({ worker, limit: 1, lease, names, queues, suspects: true })
-    if (claimed === undefined) return drained
+  const handBack = ({ ref, token }: Claimed) =>
+    store.settle([{ ref, token, worker, elapsed: 0, outcome: { _tag: "Release" } }])
+
+  /** Performs one entry. Whoever interrupts that hands it back, so that nobody has to wait for the end of the lease. */
+  const one = Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
+    let [claimed] = yield* store.claim(claim)
+    // A store that remembers where things are may not know yet of what a transaction has just written.
+    if (claimed === undefined && (yield* store.nextDueIn(claim)) === 0) [claimed] = yield* store.claim(claim)
+    if (claimed === undefined) return false
     if (drained.ids.length >= limit) {
-      yield* store.settle([
-        { ref: claimed.ref, token: claimed.token, worker, elapsed: 0, outcome: { _tag: "Release" } }
-      ])
+      yield* handBack(claimed)
       return yield* Effect.die(
         new Error(
           `Outbox.drain has performed ${limit} side effects and there are more, such as "${claimed.name}". Does a ` +
@@ -42,7 +47,9 @@ export const drain = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opt
         )
       )
     }
-    const [elapsed, outcome] = yield* Effect.timed(deliverOne(claimed))
+    const [elapsed, outcome] = yield* restore(Effect.timed(deliverOne(claimed))).pipe(
+      Effect.onError(() => Effect.ignore(handBack(claimed)))
+    )
     yield* store.settle([
       { ref: claimed.ref, token: claimed.token, worker, elapsed: Math.round(Duration.toMillis(elapsed)), outcome }
     ])
@@ -60,5 +67,8 @@ export const drain = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opt
       case "Dead":
         drained.dead[outcome.reason]++
     }
-  }
+    return true
+  }))
+  while (yield* one);
+  return drained
 })

@@ -40,9 +40,16 @@ interface Held {
   /** By the clock of this process: from then on somebody else may have it. */
   until: number
   fiber: Fiber.Fiber<unknown, unknown> | undefined
-  startedAt: number
+  startedAt: number | undefined
   /** Its lease is gone: nothing is to be said about it any more. */
   lost: boolean
+}
+
+/** How many of a side effect are held that has a limit of its own. */
+interface Limit {
+  readonly limit: number
+  held: number
+  full: boolean
 }
 
 const millis = (input: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(input))
@@ -82,8 +89,7 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
   const held = new Map<number, Held>()
   const waiting: Array<Held> = []
   const outcomes: Array<Settlement> = []
-  /** How many of each side effect that has a limit of its own are held. */
-  const limited = new Map<string, { readonly limit: number; held: number; full: boolean }>()
+  const limited = new Map<string, Limit>()
   for (const [name, { concurrency }] of handlers) {
     if (concurrency !== undefined) limited.set(name, { limit: concurrency, held: 0, full: false })
   }
@@ -114,12 +120,14 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
   }
 
   const conclude = (one: Held, outcome: Outcome): void => {
+    if (!one.lost) {
+      const { claimed: { ref, token }, startedAt } = one
+      const elapsed = startedAt === undefined ? 0 : Math.max(0, Math.round(clock.currentTimeMillisUnsafe() - startedAt))
+      outcomes.push({ ref, token, worker: id, elapsed, outcome })
+    }
+    // Only now, as it wakes those who wait until everything has its outcome.
     forget(one)
-    if (one.lost) return
-    const { claimed: { ref, token }, startedAt } = one
-    const elapsed = startedAt === 0 ? 0 : Math.max(0, Math.round(clock.currentTimeMillisUnsafe() - startedAt))
-    outcomes.push({ ref, token, worker: id, elapsed, outcome })
-    settleable.openUnsafe()
+    if (!one.lost) settleable.openUnsafe()
   }
 
   const interrupted = (cause: Cause.Cause<unknown>): Outcome =>
@@ -139,8 +147,13 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
   }
 
   let next = 0
+  let starting = false
+  const canStart = () => !closing && running < concurrency && next < waiting.length
   const startWaiting = (): void => {
-    while (!closing && running < concurrency && next < waiting.length) {
+    // A handler that ends at once comes back to here: the loop that started it goes on.
+    if (starting) return
+    starting = true
+    while (canStart()) {
       const one = waiting[next++]!
       if (one.lost) continue
       // After a long pause of this process somebody else has it: nothing is begun that cannot be settled.
@@ -155,16 +168,24 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
       waiting.length = 0
       next = 0
     }
+    starting = false
   }
 
   const accept = (claimed: ReadonlyArray<Claimed>, until: number): void => {
+    let overtakes = false
     for (const one of claimed) {
       const limit = limitOf(one)
       if (limit !== undefined) limit.held++
       if (one.crashes >= 2) suspects++
-      const entry: Held = { claimed: one, until, fiber: undefined, startedAt: 0, lost: false }
+      const entry: Held = { claimed: one, until, fiber: undefined, startedAt: undefined, lost: false }
       held.set(one.ref, entry)
+      overtakes ||= next < waiting.length && waiting.at(-1)!.claimed.priority < one.priority
       waiting.push(entry)
+    }
+    if (overtakes) {
+      waiting.splice(0, next)
+      next = 0
+      waiting.sort((left, right) => right.claimed.priority - left.claimed.priority)
     }
     startWaiting()
   }
@@ -196,27 +217,40 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     return claimed.length
   })
 
+  /** What is claimed together: all that have no limit of their own, and each that has, under all its names. */
+  const shares: ReadonlyArray<{ readonly names: ReadonlyArray<string>; readonly limit: Limit | undefined }> = [
+    { names: unlimitedNames, limit: undefined },
+    ...Array.from(limited, ([tag, limit]) => ({
+      names: [...names].flatMap(([name, { _tag }]) => _tag === tag ? [name] : []),
+      limit
+    }))
+  ]
+  let turn = 0
+  let lastFull = 0
+
   /** Takes what there is room for. Answers whether there may be more. */
   const takeAll = Effect.fnUntraced(function*() {
-    const room = concurrency + ahead - held.size
     const began = clock.currentTimeMillisUnsafe()
-    let more = room > 0 && (yield* take(unlimitedNames, room)) >= room
-    if (more) {
+    let more = false
+    // Each comes first in its turn, so that none takes all the room for ever.
+    turn++
+    for (let i = 0; i < shares.length; i++) {
+      const { limit, names } = shares[(turn + i) % shares.length]!
+      const room = concurrency + ahead - held.size
+      const free = limit === undefined ? room : Math.min(room, limit.limit - limit.held)
+      const took = yield* take(names, free)
+      if (limit !== undefined) limit.full = limit.held >= limit.limit
+      if (names.length === 0 || took < free || limit?.full === true) continue
+      more = true
+      if (limit !== undefined || free <= 0) continue
       // A batch should last for some time, and not for long.
-      const took = clock.currentTimeMillisUnsafe() - lastFull
-      if (took < 100) ahead = Math.min(ahead * 2, batchSize)
-      else if (took > 1000) ahead = Math.max(ahead >> 1, Math.min(concurrency, batchSize))
+      const lasted = began - lastFull
+      if (lasted < 100) ahead = Math.min(ahead * 2, batchSize)
+      else if (lasted > 1000) ahead = Math.max(ahead >> 1, Math.min(concurrency, batchSize))
       lastFull = began
-    }
-    for (const [name, limit] of limited) {
-      const free = Math.min(limit.limit - limit.held, concurrency + ahead - held.size)
-      limit.full = free <= 0
-      const own = [...names].flatMap(([stored, { _tag }]) => _tag === name ? [stored] : [])
-      if ((yield* take(own, free)) >= free && free > 0 && limit.held < limit.limit) more = true
     }
     return more
   })
-  let lastFull = 0
 
   /** How often in a row something was due and could not be claimed: somebody else is just taking it. */
   let fruitless = 0
@@ -250,16 +284,19 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
 
   const flush: Effect.Effect<void> = Effect.suspend(() => {
     if (outcomes.length === 0) return Effect.void
-    const batch = outcomes.splice(0, 1000)
-    return patient("settle what it performed", store.settle(batch)).pipe(
-      Effect.flatMap((refused) =>
-        refused.length === 0 ? Effect.void : Effect.logWarning(
+    const batch = outcomes.slice(0, 1000)
+    const settle = Effect.tap(store.settle(batch), () => Effect.sync(() => outcomes.splice(0, batch.length)))
+    return patient("settle what it performed", Effect.uninterruptible(settle)).pipe(
+      Effect.flatMap((refused) => {
+        // The claiming fiber may sleep for longer than that.
+        if (batch.some(({ outcome }) => "delay" in outcome && outcome.delay < pollInterval)) roomier.openUnsafe()
+        return refused.length === 0 ? Effect.void : Effect.logWarning(
           `Outbox worker ${id} had lost the lease of ${
             describe.plural(refused.length, "side effect")
           } before it could ` +
             "settle them, so they are or were performed again. Give handlers a timeout, or raise lease."
         )
-      ),
+      }),
       Effect.andThen(flush)
     )
   })
@@ -269,7 +306,7 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     settleable.closeUnsafe()
     // What ends in the same moment is settled together; the more there is, the more comes together meanwhile.
     yield* Effect.yieldNow
-    yield* Effect.uninterruptible(flush)
+    yield* flush
   })
 
   const renewing = Effect.gen(function*() {
@@ -351,7 +388,7 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
       next = 0
       if (yield* waitUntilIdle(gracePeriod)) yield* handBack
       yield* Fiber.interruptAll(loops)
-      yield* Effect.timeoutOption(flush, "10 seconds")
+      yield* Effect.timeoutOption(Effect.interruptible(flush), "10 seconds")
       yield* Effect.ignore(store.unregister(id))
     })
   )
