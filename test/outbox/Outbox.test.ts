@@ -211,8 +211,9 @@ describe("Outbox.dispatcher", () => {
         const exit = yield* effect.pipe(
           SideEffects.boundary(),
           Effect.exit,
-          Effect.provide(SideEffects.LiveLayer(Sheets, { dispatcher: Outbox.dispatcher() })),
-          Effect.provide(layer)
+          Effect.provide(
+            SideEffects.LiveLayer(Sheets, { dispatcher: Outbox.dispatcher() }).pipe(Layer.provide(layer))
+          )
         )
         assert.strictEqual(offers.length, 0)
         return String(exit)

@@ -282,11 +282,20 @@ const take = Effect.fnUntraced(function*(store: Store, world: World, step: typeo
     assert.strictEqual(suspects.length, 1, "a suspect has its turn")
   }
   assert.strictEqual(sound.length, Math.min(claim.limit - suspects.length, expected.length), "as many as are due")
-  assert.deepStrictEqual(sound, inOrder(sound), "in order")
+  assert.deepStrictEqual(
+    sound.map(({ priority }) => priority),
+    sound.map(({ priority }) => priority).sort((l, r) => r - l)
+  )
+  // When a lost entry is due again, by its old time or by the end of its lease, is left to the store.
+  const timely = (entries: ReadonlyArray<Entry>) => entries.filter(({ holder }) => holder === undefined)
+  assert.deepStrictEqual(timely(sound), inOrder(timely(sound)), "in order")
   for (const skipped of expected.filter((entry) => !sound.includes(entry))) {
     for (const entry of sound) {
       assert.isAtLeast(entry.priority, skipped.priority, "higher priorities first")
-      if (entry.priority === skipped.priority && entry.name === skipped.name && entry.queue === skipped.queue) {
+      if (
+        timely([entry, skipped]).length === 2 && entry.priority === skipped.priority &&
+        entry.name === skipped.name && entry.queue === skipped.queue
+      ) {
         assert.isBelow(expected.indexOf(entry), expected.indexOf(skipped), "what is due first, first")
       }
     }

@@ -52,7 +52,12 @@ const aboutSchema = ({ expected, missing, version }: OutboxStore.Status): Readon
       "Update effect-side-effects to the release that migrated it."
     )]
     : [],
-  ...version > 0 && missing.length > 0 ? [error(`The schema lacks ${missing.join(", ")}.`, migrate)] : []
+  ...version > 0 && missing.length > 0 ?
+    [error(
+      `The schema lacks ${missing.join(", ")}.`,
+      "Run the SQL of side-effects outbox migrate --print: it makes what is missing, and leaves the rest alone."
+    )] :
+    []
 ]
 
 const aboutClocks = (status: OutboxStore.Status, before: number, after: number): ReadonlyArray<Finding> => {
