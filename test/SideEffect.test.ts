@@ -209,8 +209,11 @@ describe("SideEffect", () => {
               options
             )
             yield* SideEffects.boundary(SideEffects.enqueue(Limited)).pipe(
-              Effect.provide(SideEffects.LiveLayer(SideEffectGroup.make("docs").add(Limited))),
-              Effect.provide(Layer.merge(handler, logs().layer))
+              Effect.provide(
+                SideEffects.LiveLayer(SideEffectGroup.make("docs").add(Limited)).pipe(
+                  Layer.provideMerge(Layer.merge(handler, logs().layer))
+                )
+              )
             )
             return attempts
           })

@@ -404,7 +404,7 @@ history
       const payload = { order: 3, to: "bob@example.com", token: "<redacted>" }
       yield* assertRefused(
         ["edit", "bbb", "--payload", JSON.stringify({ ...payload, order: "three" })],
-        /^The payload of "orders:mail:send" \(bbbbbbbb-2222\) was not changed: Expected .*\n {2}at \["order"\]$/
+        /^The payload of "orders:mail:send" \(bbbbbbbb-2222\) was not changed: Expected .* at \["order"\]$/
       )
       assert.strictEqual(
         (yield* run(["edit", "bbb", "--payload", JSON.stringify(payload)])).out,
@@ -563,7 +563,7 @@ describe("the bin", () => {
       ["counts --url .", /^\. is a directory\./],
       ["counts --url text.db", /^Cannot open text\.db: file is not a database\.$/m],
       [`counts --url ${port}`, /^Cannot open postgres:\/\/ann:\*\*\*@127\.0\.0\.1:1\/shop: .*ECONNREFUSED/],
-      ["migrate --url nowhere/shop.db", /^Cannot open nowhere\/shop\.db: unable to open database file\.$/m]
+      ["migrate --url nowhere/shop.db", /^Cannot migrate nowhere\/shop\.db: unable to open database file\.$/m]
     ]
     const ended = await Promise.all(cases.map(([args]) => runBin(args)))
     for (const [index, [, expected]] of cases.entries()) {
@@ -598,7 +598,7 @@ describe("the bin", () => {
       await work("careless"),
       /^The worker cannot run: Outbox\.layerWorker of group "orders" has no handler/
     )
-    assertSentence(await work("broken"), /^The worker cannot run: the mail server has no address\.$/m)
+    assertSentence(await work("broken"), /^The worker cannot run: .*MAIL_SERVER.*\.$/m)
   })
 
   const postgres = process.env["POSTGRES_URL"]

@@ -216,6 +216,31 @@ for (const { client, name, skip } of databases) {
           })
         ))
 
+      for (const rollback of [false, true]) {
+        it.live(`a concurrent one with the same key is waited for, and ${rollback ? "rolls back" : "commits"}`, () =>
+          run(() =>
+            Effect.gen(function*() {
+              const sql = yield* SqlClient.SqlClient
+              const written = yield* Latch.make()
+              const gate = yield* Latch.make()
+              const first = yield* Effect.gen(function*() {
+                yield* SideEffects.boundary(job("first", { key: "k" }))
+                yield* written.open
+                yield* gate.await
+                if (rollback) return yield* Effect.fail("no")
+              }).pipe(sql.withTransaction, Effect.ignore, Effect.forkChild)
+              yield* written.await
+              const second = yield* Effect.forkChild(SqlSideEffects.transaction(job("second", { key: "k" })))
+              yield* Effect.repeat(Effect.yieldNow, { times: 20 })
+              assert.isUndefined(second.pollUnsafe())
+              yield* gate.open
+              yield* Fiber.join(first)
+              assert.deepStrictEqual(tags([yield* Fiber.join(second)]), [rollback ? "Dispatched" : "Deduplicated"])
+              assert.deepStrictEqual(yield* states, [rollback ? "second pending" : "first pending"])
+            })
+          ))
+      }
+
       it.live("50 at once do not get into each other's way", () =>
         run(() =>
           Effect.gen(function*() {
@@ -317,7 +342,9 @@ for (const { client, name, skip } of databases) {
             }).pipe(Effect.provideContext(services))
             yield* SqlSideEffects.transaction(job("1"))
             yield* SideEffects.drain
-            assert.deepStrictEqual([lines, yield* orders, yield* states], [[], ["1"], ["1 done", "1 done"]])
+            const errors = (yield* entries).map(({ error }) => error)
+            assert.deepStrictEqual([lines, errors, yield* orders], [[], [undefined, undefined], ["1"]])
+            assert.deepStrictEqual(yield* states, ["1 done", "1 done"])
           })
         ))
     })
@@ -499,15 +526,13 @@ for (const { client, name, skip } of databases) {
       it.live("savepoints inside that are rolled back drop theirs", () => {
         const ran: Array<string> = []
         return run(() =>
-          Effect.gen(function*() {
-            yield* rolledBack(Effect.gen(function*() {
-              yield* simulate(SqlSideEffects.transaction(Effect.all([
-                place("1"),
-                Effect.ignore(SqlSideEffects.transaction(Effect.andThen(place("2"), Effect.fail("no"))))
-              ])))
-              assert.deepStrictEqual([ran, yield* orders], [["1"], ["1"]])
-            }))
-          }), {
+          rolledBack(Effect.gen(function*() {
+            yield* simulate(SqlSideEffects.transaction(Effect.all([
+              place("1"),
+              Effect.ignore(SqlSideEffects.transaction(Effect.andThen(place("2"), Effect.fail("no"))))
+            ])))
+            assert.deepStrictEqual([ran, yield* orders], [["1"], ["1"]])
+          })), {
           dispatcher: SqlSideEffects.afterCommit(Dispatcher.inline()),
           handle: (id) => Effect.sync(() => ran.push(id))
         })
@@ -516,18 +541,16 @@ for (const { client, name, skip } of databases) {
       it.live("what fails inside is rolled back to there, and the transaction around goes on", () => {
         const ran: Array<string> = []
         return run(() =>
-          Effect.gen(function*() {
-            yield* rolledBack(Effect.gen(function*() {
-              yield* order("before")
-              const error = yield* Effect.flip(
-                simulate(Effect.andThen(SqlSideEffects.transaction(place("1")), Effect.fail("no")))
-              )
-              assert.strictEqual(error as string, "no")
-              assert.deepStrictEqual([ran, yield* orders], [[], ["before"]])
-              yield* simulate(SqlSideEffects.transaction(place("2")))
-              assert.deepStrictEqual([ran, yield* orders], [["2"], ["2", "before"]])
-            }))
-          }), {
+          rolledBack(Effect.gen(function*() {
+            yield* order("before")
+            const error = yield* Effect.flip(
+              simulate(Effect.andThen(SqlSideEffects.transaction(place("1")), Effect.fail("no")))
+            )
+            assert.strictEqual(error as string, "no")
+            assert.deepStrictEqual([ran, yield* orders], [[], ["before"]])
+            yield* simulate(SqlSideEffects.transaction(place("2")))
+            assert.deepStrictEqual([ran, yield* orders], [["2"], ["2", "before"]])
+          })), {
           dispatcher: SqlSideEffects.afterCommit(Dispatcher.inline()),
           handle: (id) => Effect.sync(() => ran.push(id))
         })

@@ -105,43 +105,27 @@ const sql = Effect.promise(() => import("../../sql/SqlOutboxStore.ts"))
 
 const tableOf = (table: Option.Option<string>) => ({ table: Option.getOrUndefined(table) })
 
-/** A database that answers, or the reason why it does not. */
-const connected = Effect.fnUntraced(function*(database: Database, make: boolean) {
-  const SqlClient = yield* Effect.promise(() => import("effect/sql/SqlClient"))
-  const client = yield* clientOf(database, make)
-  const checked = Layer.tap(
-    client,
-    (context) => SqlClient.SqlClient.pipe(Effect.flatMap((sql) => sql`SELECT 1`), Effect.provideContext(context))
-  )
-  return Layer.catch(
-    checked,
-    (error) =>
-      Layer.effect(
-        SqlClient.SqlClient,
-        Effect.fail(wrong(`Cannot open ${database.shown}: ${OutboxProblem.reasonOf(error)}.`))
-      )
-  )
-})
-
 export const storeOf = (database: Database, table: Option.Option<string>) =>
   Layer.unwrap(Effect.gen(function*() {
     const SqlOutboxStore = yield* sql
-    const client = yield* connected(database, false)
+    const client = yield* clientOf(database, false)
     return SqlOutboxStore.layer({ ...tableOf(table), migrate: false }).pipe(
       Layer.provide(client),
-      Layer.catchTag("OutboxError", (error) => Layer.effect(OutboxStore, Effect.fail(OutboxProblem.said(error))))
+      Layer.catch((error) =>
+        Layer.effect(
+          OutboxStore,
+          Effect.fail(wrong(`Cannot open ${database.shown}: ${OutboxProblem.reasonOf(error)}.`))
+        )
+      )
     )
   }))
 
 export const migrate = Effect.fnUntraced(function*(database: Database, table: Option.Option<string>) {
   const SqlOutboxStore = yield* sql
-  const client = yield* connected(database, true)
+  const client = yield* clientOf(database, true)
   yield* SqlOutboxStore.migrate(tableOf(table)).pipe(
     Effect.provide(client),
-    Effect.catchTag(
-      "OutboxError",
-      (error) => Effect.fail(wrong(`Cannot migrate ${database.shown}: ${OutboxProblem.reasonOf(error)}.`))
-    )
+    Effect.mapError((error) => wrong(`Cannot migrate ${database.shown}: ${OutboxProblem.reasonOf(error)}.`))
   )
 })
 

@@ -15,10 +15,10 @@ interface Known extends Lane {
   nudged: number
 }
 
-/** What a look sees of a lane: its first entry that nobody holds, if there is one. */
+/** What a look sees of a lane: the place of its first entry, held or not, and when it was seen. */
 export interface LaneRow extends Lane {
-  readonly due: number | bigint | null
-  readonly seq: number | bigint | null
+  readonly at: number | bigint
+  readonly seq: number | bigint
   readonly now: number | bigint
 }
 
@@ -132,28 +132,26 @@ export class Lanes {
   seen(
     lanes: ReadonlyArray<LaneRow>,
     pauses: ReadonlyArray<PauseRow>,
-    at: { readonly since: number; readonly from: number; readonly to: number }
+    when: { readonly since: number; readonly from: number; readonly to: number }
   ): void {
     const before = new Map(this.lanes)
     this.lanes.clear()
-    for (const { due, name, now, queue, rank, seq } of lanes) {
+    for (const { at, name, now, queue, rank, seq } of lanes) {
       const lane = { queue, name, rank }
       const key = laneKey(lane)
       const known = before.get(key)
       // What is due later may become due sooner, though not sooner than now: a worker gives it back.
-      const floor = due === null || Number(due) > Number(now)
-        ? { at: Number(now) - tolerance, seq: 0 }
-        : floorOf(Number(due), Number(seq), Number(now))
-      if (known === undefined || known.nudged <= at.since) this.lanes.set(key, { ...lane, floor, nudged: 0 })
+      const floor = floorOf(Math.min(Number(at), Number(now)), Number(seq), Number(now))
+      if (known === undefined || known.nudged <= when.since) this.lanes.set(key, { ...lane, floor, nudged: 0 })
       else {
         this.lanes.set(key, { ...known, floor: earlier(known.floor, floor) })
         before.delete(key)
       }
     }
-    for (const [key, lane] of before) if (lane.nudged > at.since) this.lanes.set(key, lane)
+    for (const [key, lane] of before) if (lane.nudged > when.since) this.lanes.set(key, lane)
     this.pauses = pauses
-    this.lookedAt = at.to
-    // At most a twentieth of the time is for looking.
-    this.pause = (at.to - at.from) * 20
+    this.lookedAt = when.to
+    // At most a sixth of the time is for looking, where there is nothing else to do.
+    this.pause = Math.min((when.to - when.from) * 5, 1000)
   }
 }

@@ -113,7 +113,7 @@ JOIN ${keys} k ON k.name = o.name AND k.key = o.key`,
     AND (queue, name) IN (SELECT queue, name FROM json_to_recordset($1::json) AS lane(queue text, name text))
   ORDER BY rank, visible_at, seq LIMIT 1 FOR UPDATE SKIP LOCKED`),
 
-    suspects: `SELECT queue, name, min(greatest(visible_at, leased_until)) AS due FROM ${entries}
+    suspects: `SELECT queue, name, min(greatest(visible_at, leased_until)) AS due, ${now} AS now FROM ${entries}
 WHERE state = 0 AND crashes > 0 AND ${crashes} >= 2 GROUP BY queue, name`,
 
     lanes: `WITH RECURSIVE ${clock}, lane AS (
@@ -125,21 +125,28 @@ WHERE state = 0 AND crashes > 0 AND ${crashes} >= 2 GROUP BY queue, name`,
     ORDER BY queue, name, rank LIMIT 1
   ) next
 )
-SELECT lane.queue, lane.name, lane.rank, first.visible_at AS due, first.seq, ${theTime} AS now
-FROM lane LEFT JOIN LATERAL (
+SELECT lane.queue, lane.name, lane.rank, first.visible_at AS at, first.seq, ${theTime} AS now
+FROM lane CROSS JOIN LATERAL (
   SELECT visible_at, seq FROM ${entries}
-  WHERE state = 0 AND queue = lane.queue AND name = lane.name AND rank = lane.rank AND leased_until <= ${theTime}
-    AND ${crashes} < 2
-  ORDER BY visible_at, seq LIMIT 1
-) first ON true ORDER BY lane.rank, first.visible_at`,
+  WHERE state = 0 AND queue = lane.queue AND name = lane.name AND rank = lane.rank ORDER BY visible_at, seq LIMIT 1
+) first ORDER BY lane.rank, first.visible_at, first.seq`,
 
-    // The lanes in which all that is due is held by workers: when the first of them would lose it.
-    held: `WITH ${clock}
-SELECT lane.queue, lane.name, lane.rank, min(e.leased_until) AS due
-FROM json_to_recordset($1::json) AS lane(queue text, name text, rank integer)
-JOIN ${entries} e ON e.state = 0 AND e.queue = lane.queue AND e.name = lane.name AND e.rank = lane.rank
-WHERE e.visible_at <= ${theTime} AND e.leased_until > ${theTime} AND ${crashes} < 2
-GROUP BY lane.queue, lane.name, lane.rank`,
+    // When the first entry of each lane that nobody holds is due, or when the first worker would lose the one it holds.
+    due: `WITH ${clock}
+SELECT least(free.due, held.due) AS due, ${theTime} AS now
+FROM json_to_recordset($1::json) AS lane(queue text, name text, rank integer, at bigint, seq bigint)
+LEFT JOIN LATERAL (
+  SELECT visible_at AS due FROM ${entries} e
+  WHERE state = 0 AND queue = lane.queue AND name = lane.name AND rank = lane.rank
+    AND (visible_at, e.seq) >= (lane.at, lane.seq) AND leased_until <= ${theTime} AND ${crashes} < 2
+  ORDER BY visible_at, e.seq LIMIT 1
+) free ON true
+LEFT JOIN LATERAL (
+  SELECT min(leased_until) AS due FROM ${entries} e
+  WHERE state = 0 AND queue = lane.queue AND name = lane.name AND rank = lane.rank
+    AND (visible_at, e.seq) >= (lane.at, lane.seq) AND visible_at <= ${theTime} AND leased_until > ${theTime}
+    AND ${crashes} < 2
+) held ON true`,
 
     pauses: `SELECT kind, what, since FROM ${pauses}`,
 
@@ -357,7 +364,10 @@ export const make = Effect.fnUntraced(function*(
   })
 
   const openSuspects = Effect.fnUntraced(function*(claim: OutboxStore.Claim) {
-    const found = yield* planned<Pick<Lane, "name" | "queue"> & { readonly due: Integer }>(statements.suspects, [])
+    const found = yield* planned<Pick<Lane, "name" | "queue"> & Record<"due" | "now", Integer>>(
+      statements.suspects,
+      []
+    )
     if (found.length === 0) return []
     return found.filter(makeIsOpen(claim, yield* sql.unsafe<PauseRow>(statements.pauses)))
   })
@@ -379,16 +389,13 @@ export const make = Effect.fnUntraced(function*(
 
   const nextDueIn = Effect.fnUntraced(function*(claim: OutboxStore.Claim) {
     const { found, pauses } = yield* look
-    const isOpen = makeIsOpen(claim, pauses)
-    const open = found.filter(isOpen)
-    const held = open.length === 0 ? [] : yield* planned<Lane & { readonly due: Integer }>(statements.held, [
-      rows.json(open.map(({ name, queue, rank }) => ({ queue, name, rank })))
+    const open = found.filter(makeIsOpen(claim, pauses))
+    const dues = yield* planned<{ readonly due: Integer | null; readonly now: Integer }>(statements.due, [
+      rows.json(open.map(({ at, name, queue, rank, seq }) => ({ queue, name, rank, at: Number(at), seq: Number(seq) })))
     ])
-    const times = [...open, ...held].flatMap(({ due }) => due === null ? [] : [Number(due)])
-    if (claim.suspects) times.push(...(yield* openSuspects(claim)).map(({ due }) => Number(due)))
-    if (times.length === 0) return undefined
-    const time = found[0]?.now ?? (yield* sql.unsafe<{ now: Integer }>(`SELECT ${now} AS now`))[0]!.now
-    return Math.max(0, Math.min(...times) - Number(time))
+    const suspects = claim.suspects ? yield* openSuspects(claim) : []
+    const times = [...dues, ...suspects].flatMap(({ due, now }) => due === null ? [] : [Number(due) - Number(now)])
+    return times.length === 0 ? undefined : Math.max(0, Math.min(...times))
   })
 
   // -- Offering -------------------------------------------------------------------------------------------------------

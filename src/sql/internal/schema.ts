@@ -110,7 +110,7 @@ const tables: ReadonlyArray<Table> = [
     ],
     // A claim changes nothing that is in an index, so its new version needs only room on the page of the old one. A queue
     // is small, and most of its rows are dead soon: cleaned often, it stays so.
-    pg: " WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05, " +
+    pg: " WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05, " +
       "autovacuum_vacuum_insert_scale_factor = 0.1, autovacuum_vacuum_cost_delay = 0)"
   },
   {

@@ -18,7 +18,7 @@ export const migrate = <E, R>(source: Source<E, R>) =>
     Effect.fnUntraced(function*(flags) {
       if (flags.print) return yield* print(yield* source.sql)
       yield* source.migrate
-      const { expected, version } = yield* OutboxStore.pipe(
+      const { expected, missing, version } = yield* OutboxStore.pipe(
         Effect.flatMap((store) => store.status(0)),
         Effect.provide(source.store),
         Effect.mapError(told)
@@ -30,6 +30,13 @@ export const migrate = <E, R>(source: Source<E, R>) =>
               ? "Update effect-side-effects."
               : "The store does not migrate by itself: run its migrations."
           }`
+        })
+      }
+      if (missing.length > 0) {
+        return yield* new CommandError({
+          message:
+            `The schema is at version ${version}, and lacks ${missing.join(", ")}, so somebody has removed it. ` +
+            "The SQL of side-effects outbox migrate --print makes it again."
         })
       }
       yield* flags.json ? printJson({ version }) : Console.log(`The outbox is at version ${version}.`)

@@ -1,3 +1,4 @@
+import { clean } from "../../../internal/lines.ts"
 import type { OutboxError } from "../../../outbox/OutboxStore.ts"
 import { CommandError } from "../errors.ts"
 
@@ -11,8 +12,7 @@ const texts = (error: unknown, depth = 0): ReadonlyArray<string> => {
 const noTables = /no such table|relation "?[^ ]+"? does not exist|no such column|column "?[^ ]+"? does not exist/i
 
 /** What a database failed with at last, in one line. */
-export const reasonOf = (error: unknown): string =>
-  (texts(error).at(-1) ?? String(error)).split("\n", 1)[0]!.replace(/\.$/, "")
+export const reasonOf = (error: unknown): string => clean(texts(error).at(-1) ?? String(error)).replace(/\.$/, "")
 
 /** What to tell of what a store or its database failed with. */
 export const said = (error: OutboxError): CommandError => {
@@ -20,9 +20,7 @@ export const said = (error: OutboxError): CommandError => {
   const found = all.find((text) => noTables.test(text))
   if (found !== undefined) {
     return new CommandError({
-      message: `The database has no outbox of this release (${
-        found.split("\n", 1)[0]
-      }). Make it: side-effects outbox migrate`
+      message: `The database has no outbox of this release (${clean(found)}). Make it: side-effects outbox migrate`
     })
   }
   return new CommandError({ message: `The outbox could not ${error.operation}: ${reasonOf(error)}.` })

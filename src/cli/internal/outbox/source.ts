@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import { clean } from "../../../internal/lines.ts"
 import type * as Outbox from "../../../outbox/Outbox.ts"
 import type { OutboxError, OutboxStore } from "../../../outbox/OutboxStore.ts"
 import type * as SideEffectGroup from "../../../SideEffectGroup.ts"
@@ -26,8 +27,8 @@ type Told<E> = Exclude<E, OutboxError | Outbox.EditRefused | Outbox.EntryNotFoun
 
 export const told = <E>(error: E): Told<E> => {
   if (Predicate.isTagged(error, "OutboxError")) return said(error as any)
-  if (Predicate.isTagged(error, "EditRefused")) return new CommandError({ message: (error as any).message })
-  if (Predicate.isTagged(error, "EntryNotFound")) return new NotFound({ message: (error as any).message })
+  if (Predicate.isTagged(error, "EditRefused")) return new CommandError({ message: clean((error as any).message) })
+  if (Predicate.isTagged(error, "EntryNotFound")) return new NotFound({ message: clean((error as any).message) })
   return error as any
 }
 
