@@ -9,7 +9,7 @@ import { SqlOutboxStore } from "effect-side-effects/sql"
 import { SqliteClient } from "effect-side-effects/sqlite"
 import { ChildProcess } from "effect/process"
 import { SqlClient } from "effect/sql"
-import { CallWarehouse, Orders, SendConfirmation, SendInvoice } from "./Effects.ts"
+import { Orders } from "./Effects.ts"
 import { readData } from "./Fixtures/Data.ts"
 import { MailServer, WarehouseServer, World } from "./Fixtures/World.ts"
 import { processOrders } from "./Process.ts"
@@ -20,6 +20,8 @@ import { layer as sqlStore } from "./SqlStore.ts"
 const fatalMail = 40
 
 const unfinished = { states: ["pending", "scheduled", "running"] } as const
+
+const isMail = (name: string) => name.startsWith("orders:mail:")
 
 class WorkerEnded extends Schema.TaggedError<WorkerEnded>()("WorkerEnded", { output: Schema.String }) {
   override get message() {
@@ -72,8 +74,8 @@ const owed = Effect.gen(function*() {
     SELECT DISTINCT "order" || '@' || site AS key FROM lines JOIN products USING (sku)`
   return {
     mails: orders.flatMap(({ id, invoice_to }) => [
-      `<confirmation-${id}@shop.example>`,
-      ...(invoice_to === null ? [] : [`<invoice-${id}@shop.example>`])
+      `confirmation-${id}`,
+      ...(invoice_to === null ? [] : [`invoice-${id}`])
     ]),
     calls: calls.map(({ key }) => key)
   }
@@ -100,7 +102,8 @@ export const durable = Effect.gen(function*() {
     yield* Report.printWritten({
       title: "durable",
       explanation: "Outbox on SQLite: orders and their side effects are committed together. Another\n" +
-        "process, the worker, performs them.",
+        "process, the worker, performs them at least once: what it could not tick off\n" +
+        "before it was killed comes again, and its Message-ID or key tells the receiver.",
       released: "written",
       outcomes,
       decisions
@@ -114,11 +117,11 @@ export const durable = Effect.gen(function*() {
     yield* first.worker.kill({ killSignal: "SIGKILL" })
     const { length: arrived } = yield* mailServer.mails
     const { length: called } = yield* warehouse.calls
+    const held = yield* outbox.count({ states: ["running"] })
     yield* happened(
-      `worker ${first.worker.pid} is killed with SIGKILL: ${arrived} mails and ${called} calls have arrived,`,
-      `the last mail is not yet answered, and ${yield* outbox.count({
-        states: ["running"]
-      })} side effects were in its hands`
+      `worker ${first.worker.pid} is killed with SIGKILL:`,
+      `${arrived} mails and ${called} calls have arrived, the last mail was not answered,`,
+      `and ${held} side effects were in its hands`
     )
 
     const second = yield* startWorker(filename)
@@ -135,23 +138,23 @@ export const durable = Effect.gen(function*() {
 
     const { calls, mails } = yield* owed
     const dead = yield* outbox.list({ states: ["dead"] }, { limit: 1000 })
-    const undone = decisions.filter(({ _tag }) => _tag === "Discarded").map(({ intent }) => intent)
+    const undone = decisions.flatMap(({ _tag, intent }) => _tag === "Discarded" ? [intent.name] : [])
     const agreed = yield* Report.printAccounts([
       {
         what: "mails",
-        owed: mails,
-        arrived: (yield* mailServer.mails).map(({ id }) => id),
         mark: "Message-ID",
-        dead: [],
-        undone: undone.filter(({ sideEffect }) => sideEffect === SendConfirmation || sideEffect === SendInvoice).length
+        owed: mails,
+        arrived: (yield* mailServer.mails).map(({ id }) => id.slice(1, id.indexOf("@"))),
+        dead: dead.flatMap(({ key, name }) => isMail(name) ? [`${name.split(":")[2]}-${key}`] : []),
+        undone: undone.filter(isMail).length
       },
       {
         what: "calls",
+        mark: "idempotency-key",
         owed: calls,
         arrived: (yield* warehouse.calls).filter(({ status }) => status < 500).map(({ key }) => key),
-        mark: "idempotency-key",
-        dead: dead.flatMap(({ key }) => key === undefined ? [] : [key]),
-        undone: undone.filter(({ sideEffect }) => sideEffect === CallWarehouse).length
+        dead: dead.flatMap(({ key, name }) => isMail(name) ? [] : [String(key)]),
+        undone: undone.filter((name) => !isMail(name)).length
       }
     ])
     if (!agreed) return yield* new Wrong()

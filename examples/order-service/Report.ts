@@ -229,7 +229,7 @@ export const compare = Effect.fnUntraced(function*(runs: ReadonlyArray<Run>) {
       ])
     ),
     "",
-    style.dim("See also: npm run demo -- --policy durable, which kills a process and loses nothing.")
+    style.dim("See also: npm run demo -- --policy durable, which kills a worker half-way.")
   ].join("\n"))
 })
 
@@ -303,10 +303,10 @@ export const printAccounts = Effect.fnUntraced(function*(accounts: ReadonlyArray
       heading(what, style),
       row(owed.length, "are owed to the orders that are in the database"),
       row(times.size - strays.length, "of them arrived"),
-      row(again.length, `of those twice, with the same ${mark}`, again, style),
+      row(again.length, `of those came again, with the same ${mark}`, again, style),
       ...(dead.length === 0
         ? []
-        : [row(dead.length, "refused each time: dead letters, kept with the reason", dead, style)]),
+        : [row(dead.length, "are dead letters, kept with the reason", dead, style)]),
       row(lost.length, "lost", lost, style),
       row(strays.length, `arrived of the ${undone} that rolled-back orders had wished for`, strays, style)
     ])

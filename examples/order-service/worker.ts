@@ -15,7 +15,7 @@ const Worker = Layer.unwrap(Effect.gen(function*() {
   const url = yield* Config.String("WAREHOUSE_URL")
   // When this process is killed, what it had claimed is performed by another one after the lease. In production the
   // default of 30 seconds is fine.
-  return Outbox.layerWorker(Orders, { concurrency: 8, batchSize: 8, lease: "1 second" }).pipe(
+  return Outbox.layerWorker(Orders, { concurrency: 8, batchSize: 32, lease: "3 seconds" }).pipe(
     Layer.provide(Handlers),
     Layer.provide([Mailer.layer({ host, port }), Warehouse.layer(url)]),
     Layer.provide(FetchHttpClient.layer),

@@ -65,7 +65,7 @@ const placeOrders = Effect.gen(function*() {
     const order = `${name}-${++orders}`
     const poison = task.poisons > 0 && orders % 10 === 3 && orders < task.poisons * 10
     write({ is: "tries", order })
-    const interrupted = random.chance(0.03)
+    const interrupted = !poison && random.chance(0.03)
     const placed = placeOrder(order, { random, work: task.work, poison, endless: interrupted })
     const exit = yield* Effect.exit(interrupted ? Effect.timeout(placed, "300 millis") : placed)
     write(
@@ -153,7 +153,10 @@ const replay = Effect.gen(function*() {
 
 const roles = { producer: placeOrders, worker: work, migrator: Effect.scoped(Layer.build(Store)), operator: replay }
 
-NodeRuntime.runMain(Effect.provideService(Effect.asVoid<unknown, unknown, never>(roles[role]), Clock.Clock, wrongClock), {
-  // The channel to the parent would keep it alive.
-  teardown: (exit) => process.exit(Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause) ? 1 : 0)
-})
+NodeRuntime.runMain(
+  Effect.provideService(Effect.asVoid<unknown, unknown, never>(roles[role]), Clock.Clock, wrongClock),
+  {
+    // The channel to the parent would keep it alive.
+    teardown: (exit) => process.exit(Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause) ? 1 : 0)
+  }
+)

@@ -21,6 +21,7 @@ import { join } from "node:path"
 import { inspect, parseArgs } from "node:util"
 import type { Verdict } from "./lib/judge.ts"
 import { type Step, steps } from "./lib/task.ts"
+import { isOver } from "./lib/world.ts"
 import * as scenarios from "./scenarios.ts"
 
 const { values } = parseArgs({
@@ -82,7 +83,7 @@ const smallRuns = (store: "pg" | "sqlite"): ReadonlyArray<Run> => [
 const largeRuns = (store: "pg" | "sqlite"): ReadonlyArray<Run> => {
   const share = (part: number) => Math.max(1, Math.ceil(kills * part / workerCounts.length))
   return workerCounts.flatMap((workers): ReadonlyArray<Run> => [
-    ["random", (place) => scenarios.random(place, workers, share(0.5))],
+    ["random", (place) => scenarios.random(place, workers, share(0.55))],
     ["forced", (place) => scenarios.forced(place, workers, Math.ceil(share(0.3) / 10), undefined)],
     ["migration", (place) => scenarios.migration(place, workers, share(0.07))],
     ["replay", (place) => scenarios.replay(place, workers, share(0.06))],
@@ -150,6 +151,8 @@ const runAll = async (store: "pg" | "sqlite"): Promise<Verdicts> => {
       if (verdict.problems.length > 0) failed++
       print(store, verdict)
     } catch (error) {
+      // Then it ends as soon as everything is taken away.
+      if (isOver()) return await new Promise<never>(() => {})
       failed++
       console.log(indented(`${store} ${name} FAILED: ${inspect(error)}`))
     }
@@ -173,7 +176,10 @@ console.log(line)
 const results = await Promise.all(stores.map(runAll))
 console.log(line)
 for (const { store, verdicts } of results) {
-  row(`${store.padEnd(7)}all`, columns.map(([, , of]) => verdicts.reduce((sum, verdict) => sum + Number(of(verdict)), 0)))
+  row(
+    `${store.padEnd(7)}all`,
+    columns.map(([, , of]) => verdicts.reduce((sum, verdict) => sum + Number(of(verdict)), 0))
+  )
 }
 const failed = results.reduce((sum, { failed }) => sum + failed, 0)
 if (failed > 0) {

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto"
 import { mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { judge, type Verdict } from "./lib/judge.ts"
-import { type Database, type Step, steps } from "./lib/task.ts"
+import { type Database, type Role, type Step, steps } from "./lib/task.ts"
 import { mountSmall, type Process, type Settings, sleep, type Start, unmount, World } from "./lib/world.ts"
 
 /** Where scenarios run, and how much of everything. */
@@ -57,37 +57,40 @@ const keeping = async (
   task: Promise<unknown>,
   options: Start = {}
 ): Promise<void> => {
-  let over = false
-  const done = task.finally(() => over = true)
-  while (!over) {
+  const ended = task.then(() => true)
+  // Where it is given up, nobody waits for the task.
+  ended.catch(() => undefined)
+  do {
     if (world.unexpected >= 5) throw new Error(world.problems.join("\n"))
     for (const role of ["producer", "worker"] as const) {
       while (world.alive(role).length < (wanted[role] ?? 0)) world.start(role, options)
     }
-    await Promise.race([sleep(50), done])
-  }
-  await done
+  } while (!(await Promise.race([ended, sleep(50).then(() => false)])))
 }
 
-const readyOnes = (world: World): ReadonlyArray<Process> =>
-  [...world.processes].filter(({ isReady, isStopped }) => isReady && !isStopped)
+/** Those that have worked for so long. */
+const readyOnes = (world: World, since = 0): ReadonlyArray<Process> =>
+  [...world.processes].filter(({ isStopped, readySince }) => !isStopped && readySince <= Date.now() - since)
 
 /** Until `kills` more have died of random kills. */
 const killSome = async (world: World, kills: number): Promise<void> => {
-  await enough(world, 10)
   const until = world.kills + kills
   while (world.kills < until) {
-    await sleep(world.random.between(0, 500))
+    await sleep(world.random.between(0, 400))
     // Now and then also one that is just starting.
-    const victims = world.random.chance(0.1) ? [...world.processes] : readyOnes(world)
-    if (victims.length > 0) await world.random.pick(victims).kill()
+    const victims = world.random.chance(0.05) ? [...world.processes] : readyOnes(world, world.random.between(100, 1500))
+    const works = (role: Role) => victims.some((process) => process.role === role)
+    if (works("producer") && works("worker")) await world.random.pick(victims).kill()
   }
 }
 
 /** At random moments. */
 export const random = (place: Place, workers: number, kills: number): Promise<Verdict> =>
-  play(place, { name: "random", workers }, (world) =>
-    keeping(world, { producer: 2, worker: workers }, killSome(world, kills)))
+  play(
+    place,
+    { name: "random", workers, options: { work: 150 } },
+    (world) => keeping(world, { producer: 2, worker: workers }, killSome(world, kills))
+  )
 
 /** Producers and workers that die by themselves at each of the steps. */
 export const forced = (
@@ -98,7 +101,9 @@ export const forced = (
 ): Promise<Verdict> =>
   play(place, { name: "forced steps", workers }, async (world) => {
     const wanted = (role: "producer" | "worker") =>
-      Array.from({ length: rounds }, () => steps[role]).flat().filter((step) => only === undefined || only.includes(step))
+      Array.from({ length: rounds }, () => steps[role]).flat().filter((step) =>
+        only === undefined || only.includes(step)
+      )
     const run = async (role: "producer" | "worker", lanes: number) => {
       const queue = wanted(role)
       await Promise.all(Array.from({ length: lanes }, async () => {
@@ -120,7 +125,7 @@ export const migration = (place: Place, workers: number, kills: number): Promise
     // Two at once, as in a deployment.
     for (let n = 0; n < kills; n += 2) {
       const some = [n, n + 1].filter((n) => n < kills).map((n) =>
-        world.start("migrator", { step: "in-migration", nth: 1 + (kills === 1 ? 7 : Math.round(n * 13 / (kills - 1))) })
+        world.start("migrator", { step: "in-migration", nth: 1 + Math.round(n * 9 / Math.max(1, kills - 1)) })
       )
       await Promise.all(some.map(({ ended }) => ended))
     }
@@ -186,7 +191,9 @@ export const stopped = (place: Place, workers: number, times: number): Promise<V
         const own = world.start("worker", { step, nth: world.random.between(1, 4) })
         await own.ready
         while (world.stops.length === before) await sleep(50)
-        const [other] = world.alive("worker").filter((worker) => worker !== own && worker.isReady && !worker.isStopped)
+        const other = world.alive("worker").find((worker) =>
+          worker !== own && worker.readySince < Infinity && !worker.isStopped
+        )
         await other?.stop(world.lease * 1.5)
         await sleep(world.lease)
         await own.close()
@@ -243,6 +250,8 @@ export const poison = (place: Place, workers: number, poisons: number): Promise<
     world.start("producer", { poisons })
     await keeping(world, { worker: workers }, enough(world, 25 * poisons))
     await world.close("producer")
+    await world.drain(workers, 60_000)
+    if (world.kills < 3) world.problems.push(`only ${world.kills} processes were killed by ${poisons} poisons`)
     return [`poisons: ${poisons}`]
   })
 

@@ -96,7 +96,7 @@ export const make: Effect.Effect<OutboxStore.OutboxStore["Service"]> = Effect.sy
     const known = new Set(names)
     const stops = [...pauses.values()]
     return [...lanes.values()].filter((lane) =>
-      known.has(lane.name) && (queues === undefined || queues.includes(lane.queue)) && (suspects || !lane.suspect) &&
+      known.has(lane.name) && (queues === undefined || queues.includes(lane.queue)) && lane.suspect === suspects &&
       !stops.some((pause) => pause.stops(lane))
     )
   }
@@ -336,11 +336,11 @@ export const make: Effect.Effect<OutboxStore.OutboxStore["Service"]> = Effect.sy
     claim: (claim) =>
       at((now) => {
         const claimed: Array<OutboxStore.Claimed> = []
-        let candidates = openLanes(claim)
-        while (claimed.length < claim.limit) {
+        const candidates = openLanes(claim)
+        const limit = claim.suspects ? Math.min(1, claim.limit) : claim.limit
+        while (claimed.length < limit) {
           const row = next(candidates, now)
           if (row === undefined) break
-          if (isSuspect(row)) candidates = candidates.filter(({ suspect }) => !suspect)
           takeFromTheLost(row)
           row.token = ++lastToken
           row.attempts++

@@ -86,8 +86,8 @@ export interface Duplicate {
  *
  * - `limit`: no more than so many. `lease`: for how many milliseconds they are its own.
  * - `names`: the side effects it can perform now. `queues`: all when left out.
- * - `suspects`: whether one entry may be among them that has been in a process that died at least twice. Such an entry is
- *   never claimed otherwise, so that it cannot take others with it.
+ * - `suspects`: asks for one suspect, and for nothing else. That is an entry whose process was lost at least twice. It is
+ *   never claimed otherwise, so that its worker can see to it that it takes no others with it.
  *
  * @category models
  * @since 0.1.0

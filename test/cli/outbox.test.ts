@@ -69,7 +69,7 @@ const offer = Effect.fnUntraced(function*(...all: ReadonlyArray<Given>) {
 const settle = Effect.fnUntraced(function*(limit: number, outcome: OutboxStore.Outcome) {
   const store = yield* OutboxStore.OutboxStore
   const names = ["orders:mail:send", "orders:push"]
-  const claimed = yield* store.claim({ worker, limit, lease: 30_000, names, queues: undefined, suspects: true })
+  const claimed = yield* store.claim({ worker, limit, lease: 30_000, names, queues: undefined, suspects: false })
   yield* store.settle(claimed.map(({ ref, token }) => ({ ref, token, worker, elapsed: 12, outcome })))
 })
 

@@ -6,7 +6,7 @@ import { existsSync, globSync, mkdtempSync, readdirSync, readFileSync, rmSync, s
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { stripVTControlCharacters } from "node:util"
-import { beforeAll } from "vitest"
+import { beforeAll, onTestFinished } from "vitest"
 import * as backgroundDispatch from "../../examples/background-dispatch.ts"
 import * as catalogueInCi from "../../examples/catalogue-in-ci.ts"
 import { generate } from "../../examples/data/generate.ts"
@@ -632,7 +632,11 @@ describe("the demo", () => {
 
 describe("the demo with an outbox", () => {
   const n = count()
-  const temporary = () => mkdtempSync(join(tmpdir(), "demo-"))
+  const temporary = () => {
+    const directory = mkdtempSync(join(tmpdir(), "demo-"))
+    onTestFinished(() => rmSync(directory, { recursive: true }))
+    return directory
+  }
   const pidsIn = (output: string) => [...output.matchAll(/worker (\d+) starts/g)].map(([, pid]) => Number(pid))
   const isAlive = (pid: number) => {
     try {
@@ -681,7 +685,6 @@ describe("the demo with an outbox", () => {
 
     assert.deepStrictEqual(readdirSync(directory), [])
     assert.deepStrictEqual([first, second].filter((pid) => isAlive(pid!)), [])
-    rmSync(directory, { recursive: true })
   }, 60_000)
 
   it("durable: Ctrl-C leaves no process and no file behind", async () => {
@@ -701,6 +704,5 @@ describe("the demo with an outbox", () => {
     await ended
     assert.deepStrictEqual(readdirSync(directory), [])
     assert.deepStrictEqual(pidsIn(output).filter(isAlive), [])
-    rmSync(directory, { recursive: true })
   }, 60_000)
 })

@@ -34,9 +34,11 @@ for (const { database, fresh, name, skip } of stores("model_test_outbox")) {
         { arbitrary: { runs, size: 60 }, timeout: 60_000 }
       )
 
-      it.skipIf(!meetsAll)("has met everything that can happen", () => {
-        assert.deepStrictEqual([...met].filter(([, times]) => times < 5), [])
-      })
+      if (meetsAll) {
+        it("has met everything that can happen", () => {
+          assert.deepStrictEqual([...met].filter(([, times]) => times < 5), [])
+        })
+      }
     })
   })
 }

@@ -56,7 +56,7 @@ const offer = Effect.fnUntraced(function*(...all: ReadonlyArray<Given>) {
 
 const claim = Effect.fnUntraced(function*(limit: number, names = ["orders:mail", "orders:push"]) {
   const store = yield* OutboxStore.OutboxStore
-  return yield* store.claim({ worker, limit, lease: 30_000, names, queues: undefined, suspects: true })
+  return yield* store.claim({ worker, limit, lease: 30_000, names, queues: undefined, suspects: false })
 })
 
 const settle = Effect.fnUntraced(function*(limit: number, outcome: OutboxStore.Outcome) {

@@ -1,6 +1,6 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { assert, describe, it } from "@effect/vitest"
-import { OutboxStore } from "effect-side-effects/outbox"
+import type { OutboxStore } from "effect-side-effects/outbox"
 import { SqlOutboxStore } from "effect-side-effects/sql"
 import { SqliteClient } from "effect-side-effects/sqlite"
 import * as Context from "effect/Context"
@@ -148,7 +148,8 @@ describe.each(databases)("on $name", ({ database, dialect, skip }) => {
   ) =>
     it.live.skipIf(skip)(
       name,
-      () => Effect.scoped(Effect.flatMap(database as Effect.Effect<Database, unknown, Scope.Scope>, run))
+      () => Effect.scoped(Effect.flatMap(database as Effect.Effect<Database, unknown, Scope.Scope>, run)),
+      60_000
     )
 
   // What a schema is: its columns and its indexes, without the record of migrations.
@@ -309,6 +310,8 @@ describe.each(databases)("on $name", ({ database, dialect, skip }) => {
       Effect.gen(function*() {
         const { sql, store } = yield* prepared(database)
         const woken = yield* store.wake
+        // Whoever begins to listen to PostgreSQL does not know what was there before.
+        if (dialect === "pg") yield* woken
         const waiting = yield* Effect.forkChild(woken)
         yield* Effect.exit(sql.withTransaction(Effect.andThen(put(store, offer()), Effect.fail("no"))))
         yield* sql.withTransaction(Effect.gen(function*() {
@@ -319,6 +322,28 @@ describe.each(databases)("on $name", ({ database, dialect, skip }) => {
         }))
         yield* Fiber.join(waiting)
         assert.strictEqual((yield* claim(store)).length, 1)
+      }))
+
+    test("can claim what was offered in it, as a test does that rolls it back", (database) =>
+      Effect.gen(function*() {
+        const { sql, store } = yield* prepared(database)
+        yield* Effect.exit(sql.withTransaction(Effect.gen(function*() {
+          for (const priority of [0, 1, 0, 2]) {
+            const one = offer({ priority })
+            yield* put(store, one)
+            const claimed = yield* claim(store)
+            assert.deepStrictEqual(idsOf(claimed), [one.id])
+            assert.deepStrictEqual(yield* store.settle(claimed.map(done)), [])
+          }
+          yield* store.pause({ kind: "queue", what: "default" })
+          yield* put(store, offer())
+          assert.deepStrictEqual(yield* claim(store), [])
+          return yield* Effect.fail("roll back")
+        })))
+        const { id } = offer()
+        yield* put(store, offer({ id }))
+        assert.deepStrictEqual(idsOf(yield* claim(store).pipe(Effect.delay(1100))), [id])
+        assert.strictEqual(yield* store.count({}), 1)
       }))
 
     test("runs what is for after its commit, and is known from the context", (database) =>
@@ -461,35 +486,6 @@ describe.each(databases)("on $name", ({ database, dialect, skip }) => {
       yield* Fiber.join(late).pipe(Effect.timeout("5 seconds"))
       assert.include(idsOf(yield* claim(there)), id)
     }))
-
-  test("what a long transaction commits late is found all the same", (database) =>
-    Effect.gen(function*() {
-      const sql = yield* database.connect()
-      const [here, there] = [yield* storeOn(sql), yield* storeOn(yield* database.connect())]
-      const late = offer()
-      const commit = yield* Deferred.make<void>()
-      const offered = yield* Deferred.make<void>()
-      if (dialect === "pg") {
-        const long = yield* Effect.forkChild(sql.withTransaction(Effect.gen(function*() {
-          yield* put(here, late)
-          yield* Deferred.succeed(offered, undefined)
-          yield* Deferred.await(commit)
-        })))
-        yield* Deferred.await(offered)
-        yield* Effect.sleep(300)
-        yield* put(here, ...Array.from({ length: 10 }, () => offer()))
-        assert.strictEqual((yield* claim(there, 5)).length, 5)
-        assert.strictEqual((yield* claim(here, 5)).length, 5)
-        yield* put(here, ...Array.from({ length: 10 }, () => offer()))
-        yield* Deferred.succeed(commit, undefined)
-        yield* Fiber.join(long)
-        // The program that wrote it knows of it.
-        assert.deepStrictEqual(idsOf(yield* claim(here, 1)), [late.id])
-      } else {
-        yield* put(here, late)
-        assert.deepStrictEqual(idsOf(yield* claim(there, 1)), [late.id])
-      }
-    }))
 })
 
 describe.skipIf(url === undefined)("keys on PostgreSQL", () => {
@@ -556,6 +552,40 @@ describe.skipIf(url === undefined)("keys on PostgreSQL", () => {
 })
 
 describe.skipIf(url === undefined)("on PostgreSQL alone", () => {
+  const late = Effect.fnUntraced(function*() {
+    const database = yield* onPostgres
+    const sql = yield* database.connect()
+    const [here, there] = [yield* storeOn(sql), yield* storeOn(yield* database.connect())]
+    const late = offer()
+    const [offered, commit] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+    const long = yield* Effect.forkChild(sql.withTransaction(Effect.gen(function*() {
+      yield* put(here, late)
+      yield* Deferred.succeed(offered, undefined)
+      yield* Deferred.await(commit)
+    })))
+    yield* Deferred.await(offered)
+    // Longer than what a claim looks back.
+    yield* Effect.sleep(1300)
+    yield* put(here, ...Array.from({ length: 20 }, () => offer()))
+    for (const store of [here, there]) assert.strictEqual((yield* claim(store, 5)).length, 5)
+    yield* Deferred.succeed(commit, undefined)
+    yield* Fiber.join(long)
+    return { here, there, late: late.id }
+  })
+
+  it.live("what a long transaction commits late is the next thing for the program that wrote it", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const { here, late: id } = yield* late()
+      assert.deepStrictEqual(idsOf(yield* claim(here, 1)), [id])
+    })))
+
+  it.live("what a long transaction commits late is found within a second by one that does not listen", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const { late: id, there } = yield* late()
+      yield* Effect.sleep(1000)
+      assert.deepStrictEqual(idsOf(yield* claim(there, 1)), [id])
+    })))
+
   it.live("the table may be in another schema", () =>
     Effect.scoped(Effect.gen(function*() {
       yield* onPostgres

@@ -107,9 +107,9 @@ const wrapStore = (
         at("during-claim")
         return Effect.tap(watched("claim", store.claim(claim)), (claimed) =>
           Effect.sync(() => {
-            for (const { crashes, id, token } of claimed) {
+            for (const { attempts, id, token } of claimed) {
               held.set(id, token)
-              write({ is: "claimed", id, token, crashes })
+              write({ is: "claimed", id, token, attempt: attempts })
             }
             if (claimed.length > 0) at("after-claim")
           }))
@@ -123,7 +123,9 @@ const wrapStore = (
         return Effect.tap(watched("settle", store.settle(settlements)), (refused) =>
           Effect.sync(() => {
             for (const { outcome, ref, token } of settlements) {
-              write(refused.includes(ref) ? { is: "refused", token } : { is: "settled", token, as: outcome._tag, asked })
+              write(
+                refused.includes(ref) ? { is: "refused", token } : { is: "settled", token, as: outcome._tag, asked }
+              )
             }
             at("after-settle")
           }))

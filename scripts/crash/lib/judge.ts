@@ -25,6 +25,7 @@ interface Delivery {
   readonly token: number
   readonly by: string
   readonly wish: string
+  readonly attempt: number
   readonly begun: number
   ended: "ended" | "failed" | "interrupted" | undefined
   settled: { readonly as: string; readonly at: number; readonly asked: number } | undefined
@@ -51,21 +52,32 @@ export const judge = async (name: string, world: World, notes: ReadonlyArray<str
   // --- deliveries ---
 
   const deliveries = new Map<number, Delivery>()
-  const claims = new Map<string, Array<{ readonly token: number; readonly at: number }>>()
+  const claims = new Map<string, Array<{ readonly attempt: number; readonly at: number }>>()
+  const claimOf = new Map<number, { readonly id: string; readonly attempt: number }>()
   for (const line of lines) {
     switch (line.is) {
       case "claimed":
-        claims.set(line.id, [...(claims.get(line.id) ?? []), { token: line.token, at: line.at }])
+        claims.set(line.id, [...(claims.get(line.id) ?? []), line])
+        claimOf.set(line.token, line)
         break
       case "begun": {
-        const { at, by, id, token, wish } = line
+        const { at, attempt, by, id, token, wish } = line
         if (deliveries.has(token)) problems.push(`${id} was begun twice under one claim`)
         const settled = undefined
-        deliveries.set(token, { id, token, by, wish, begun: at, ended: undefined, settled, refused: undefined })
+        deliveries.set(token, {
+          id,
+          token,
+          by,
+          wish,
+          attempt,
+          begun: at,
+          ended: undefined,
+          settled,
+          refused: undefined
+        })
       }
     }
   }
-  const idOf = new Map([...claims].flatMap(([id, claims]) => claims.map(({ token }) => [token, id] as const)))
   let refusals = 0
   for (const line of lines) {
     if (!("token" in line)) continue
@@ -78,12 +90,12 @@ export const judge = async (name: string, world: World, notes: ReadonlyArray<str
         break
       case "settled": {
         if (delivery !== undefined) delivery.settled = { as: line.as, at: line.at, asked: line.asked }
-        // The fence: who holds an old claim changes nothing.
-        const id = idOf.get(line.token)
-        const newer = id === undefined ? [] : claims.get(id)!.filter(({ at, token }) =>
-          token !== line.token && at < line.asked && at > claims.get(id)!.find(({ token }) => token === line.token)!.at
-        )
-        if (newer.length > 0) problems.push(`${line.by} settled ${id} after somebody else had claimed it`)
+        // The fence: whoever holds an old claim changes nothing.
+        const claim = claimOf.get(line.token)
+        if (claim === undefined) break
+        if (claims.get(claim.id)!.some(({ at, attempt }) => at < line.asked && attempt > claim.attempt)) {
+          problems.push(`${line.by} settled ${claim.id} after somebody else had claimed it`)
+        }
         break
       }
       case "refused":
@@ -94,7 +106,9 @@ export const judge = async (name: string, world: World, notes: ReadonlyArray<str
   }
   const byEntry = Map.groupBy(deliveries.values(), ({ id }) => id)
   const performedEntries = new Set([...deliveries.values()].flatMap(({ ended, id }) => ended === "ended" ? [id] : []))
-  const performedWishes = new Set([...deliveries.values()].flatMap(({ ended, wish }) => ended === "ended" ? [wish] : []))
+  const performedWishes = new Set(
+    [...deliveries.values()].flatMap(({ ended, wish }) => ended === "ended" ? [wish] : [])
+  )
 
   // --- ghosts: begun, although its wish was rolled back ---
 
@@ -110,9 +124,11 @@ export const judge = async (name: string, world: World, notes: ReadonlyArray<str
   // --- lost: wished for and not performed ---
 
   const originals = entries.filter(({ replayOf }) => replayOf === undefined)
-  const keyOf = new Map(originals.flatMap(({ key, name, payload }) =>
-    key === undefined ? [] : [[JSON.parse(payload).wish as string, `${name} ${key}`] as const]
-  ))
+  const keyOf = new Map(
+    originals.flatMap(({ key, name, payload }) =>
+      key === undefined ? [] : [[JSON.parse(payload).wish as string, `${name} ${key}`] as const]
+    )
+  )
   const performedKeys = new Set([...performedWishes].flatMap((wish) => wishes.get(wish)?.key ?? []))
   const lost: Array<string> = []
   for (const [id, { key, poison }] of wishes) {
@@ -121,7 +137,9 @@ export const judge = async (name: string, world: World, notes: ReadonlyArray<str
   for (const { error, id, payload, reason, replayOf, state } of entries) {
     const wish = wishes.get(JSON.parse(payload).wish)
     if (wish?.poison === true) {
-      if (state !== "dead" || reason !== "crashed") problems.push(`the poison ${wish.id} is ${state}, not dead as crashed`)
+      if (state !== "dead" || reason !== "crashed") {
+        problems.push(`the poison ${wish.id} is ${state}, not dead as crashed`)
+      }
       continue
     }
     if (state === "dead") problems.push(`${wish?.id} is dead as ${reason}: ${error?.split("\n")[0]}`)
@@ -167,7 +185,9 @@ export const judge = async (name: string, world: World, notes: ReadonlyArray<str
     return trouble === undefined ? undefined : trouble.what
   }
   for (const [id, all] of byEntry) {
-    const real = all.filter(({ ended }) => ended !== "failed").sort((left, right) => left.begun - right.begun)
+    const real = all.filter(({ ended }) => ended !== "failed")
+      // Whoever stood still may begin an older claim last.
+      .sort((left, right) => left.attempt - right.attempt || left.begun - right.begun)
     for (const delivery of real.slice(0, -1)) {
       duplicates++
       const why = whyAgain(delivery)

@@ -5,7 +5,7 @@ import { join } from "node:path"
 export type Entry =
   | { readonly is: "tries" | "committed" | "rolled-back"; readonly order: string }
   | { readonly is: "unsure"; readonly order: string; readonly why: string }
-  | { readonly is: "claimed"; readonly id: string; readonly token: number; readonly crashes: number }
+  | { readonly is: "claimed"; readonly id: string; readonly token: number; readonly attempt: number }
   | {
     readonly is: "begun"
     readonly id: string

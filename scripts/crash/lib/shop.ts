@@ -70,6 +70,7 @@ export const placeOrder = Effect.fnUntraced(function*(order: string, mix: Mix) {
       ? SqlSideEffects.transaction(part)
       : Effect.ignore(SqlSideEffects.transaction(Effect.andThen(part, new Refused())))
   }
+  if (mix.poison) return
   if (random.chance(0.1)) return yield* new Refused()
   if (random.chance(0.03)) return yield* Effect.die(new Refused())
   if (mix.endless) return yield* Effect.never

@@ -10,16 +10,29 @@ import * as log from "./log.ts"
 import { makeRandom, type Random } from "./random.ts"
 import type { Database, Message, Role, Step, Task } from "./task.ts"
 
-export const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds))
+export const sleep = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds))
 
-/** Whatever ends this process ends its children first. */
 const children = new Set<ChildProcess>()
+const worlds = new Set<World>()
+let over = false
+
+/** Whether somebody has asked this process to end. */
+export const isOver = (): boolean => over
+
 const killAll = (): void => {
   for (const child of children) child.kill("SIGKILL")
 }
+
+/** Whatever ends this process ends its children first, and takes away what they made. */
 process.on("exit", killAll)
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.on(signal, () => process.exit(128 + (signal === "SIGINT" ? 2 : signal === "SIGTERM" ? 15 : 1)))
+for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
+  process.on(signal, () => {
+    over = true
+    killAll()
+    const disposed = Promise.allSettled(Array.from(worlds, (world) => world.dispose()))
+    void Promise.race([disposed, sleep(5000)]).then(() => process.exit(code))
+  })
 }
 
 export interface Process {
@@ -27,7 +40,8 @@ export interface Process {
   readonly role: Role
   readonly ready: Promise<unknown>
   readonly ended: Promise<void>
-  isReady: boolean
+  /** Since when it does what it is there for. */
+  readySince: number
   isEnded: boolean
   isStopped: boolean
   readonly kill: () => Promise<void>
@@ -103,6 +117,8 @@ export class World {
   }
 
   async create(): Promise<void> {
+    if (over) throw new Error("The run is over.")
+    worlds.add(this)
     const { database } = this.settings
     if (database.kind === "pg") {
       await this.run(Effect.flatMap(SqlClient.SqlClient, (sql) => sql`CREATE SCHEMA ${sql(database.schema)}`))
@@ -110,16 +126,26 @@ export class World {
     await this.run(createDomain)
   }
 
-  async dispose(): Promise<void> {
+  private disposed: Promise<void> | undefined
+
+  dispose(): Promise<void> {
+    return this.disposed ??= this.takeAway()
+  }
+
+  private async takeAway(): Promise<void> {
+    worlds.delete(this)
     const { database } = this.settings
     await Promise.all([...this.processes].map((process) => process.kill()))
     if (database.kind === "pg") {
-      await this.run(Effect.flatMap(SqlClient.SqlClient, (sql) => sql`DROP SCHEMA IF EXISTS ${sql(database.schema)} CASCADE`))
+      await this.run(
+        Effect.flatMap(SqlClient.SqlClient, (sql) => sql`DROP SCHEMA IF EXISTS ${sql(database.schema)} CASCADE`)
+      )
     }
     await this.runtime.dispose()
   }
 
   start(role: Role, options: Start = {}): Process {
+    if (over) throw new Error("The run is over.")
     const { settings: { database, directory, maxCrashes = 1000, mayFail = false, work = 30 }, lease, logs } = this
     const name = `${role}-${++this.started}`
     const task: Task = {
@@ -155,7 +181,7 @@ export class World {
     }
     child.on("message", (message: Message) => {
       if (message === "ready") {
-        self.isReady = true
+        self.readySince = Date.now()
         ready.resolve()
       } else if (message === "kill me") {
         child.kill("SIGKILL")
@@ -182,7 +208,7 @@ export class World {
       role,
       ready: ready.promise,
       ended,
-      isReady: false,
+      readySince: Infinity,
       isEnded: false,
       isStopped: false,
       kill: () => {
@@ -246,11 +272,13 @@ export class World {
   async terminate(count: number): Promise<void> {
     const { database } = this.settings
     if (database.kind !== "pg") return
-    const ended = await this.run(Effect.flatMap(SqlClient.SqlClient, (sql) =>
-      sql`SELECT pg_terminate_backend(pid) FROM (
+    const ended = await this.run(
+      Effect.flatMap(SqlClient.SqlClient, (sql) =>
+        sql`SELECT pg_terminate_backend(pid) FROM (
         SELECT pid FROM pg_stat_activity WHERE application_name = ${database.application} AND pid <> pg_backend_pid()
         ORDER BY random() LIMIT ${count}
-      ) AS chosen`))
+      ) AS chosen`)
+    )
     const at = Date.now()
     this.terminations.push(...ended.map(() => at))
   }

@@ -42,13 +42,8 @@ const standardAttempts = 20
 
 export const textOfCause = (cause: Cause.Cause<unknown>): string => cut(Cause.pretty(cause))
 
-/** As much as is worth keeping, without what databases refuse: NUL and halves of characters. */
-const cut = (text: string): string => {
-  const clean = text.replaceAll("\0", "\ufffd").toWellFormed()
-  return clean.length <= maxErrorLength
-    ? clean
-    : `${clean.slice(0, maxErrorLength).toWellFormed()}\n... (${clean.length} characters)`
-}
+const cut = (text: string): string =>
+  text.length <= maxErrorLength ? text : `${text.slice(0, maxErrorLength)}\n... (${text.length} characters)`
 
 export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, who: string, options: Options) {
   const { maxCrashes = 3, policy, uniqueFor } = options

@@ -20,7 +20,11 @@ export const drain = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opt
   const { limit = 10_000, queues } = options
   const lease = Duration.toMillis(Duration.fromInputUnsafe(options.lease ?? "30 seconds"))
   const names = [...known.keys()]
-  const claim: Claim = { worker, limit: 1, lease, names, queues, suspects: true }
+  const claim: Claim = { worker, limit: 1, lease, names, queues, suspects: false }
+  const claimOne = Effect.fnUntraced(function*() {
+    const [sound] = yield* store.claim(claim)
+    return sound ?? (yield* store.claim({ ...claim, suspects: true }))[0]
+  })
   if (options.scheduled === true) yield* store.change({ names, queues, states: ["scheduled"] }, { _tag: "Retry" })
   const drained = {
     done: 0,
@@ -34,9 +38,9 @@ export const drain = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opt
 
   /** Performs one entry. Whoever interrupts that hands it back, so that nobody has to wait for the end of the lease. */
   const one = Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
-    let [claimed] = yield* store.claim(claim)
+    let claimed = yield* claimOne()
     // A store that remembers where things are may not know yet of what a transaction has just written.
-    if (claimed === undefined && (yield* store.nextDueIn(claim)) === 0) [claimed] = yield* store.claim(claim)
+    if (claimed === undefined && (yield* store.nextDueIn(claim)) === 0) claimed = yield* claimOne()
     if (claimed === undefined) return false
     if (drained.ids.length >= limit) {
       yield* handBack(claimed)

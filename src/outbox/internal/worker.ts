@@ -198,7 +198,7 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     lease,
     names,
     queues,
-    suspects: suspects === 0
+    suspects: false
   })
 
   const freeNames = (): ReadonlyArray<string> => {
@@ -255,7 +255,36 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
   /** How often in a row something was due and could not be claimed: somebody else is just taking it. */
   let fruitless = 0
 
+  /** Whether something was still held after that time. */
+  const waitUntilIdle = (patience: Duration.Input): Effect.Effect<boolean> =>
+    Effect.suspend(() => {
+      if (held.size === 0) return Effect.succeed(false)
+      idle.closeUnsafe()
+      return Effect.map(Effect.timeoutOption(Effect.interruptible(idle.await), patience), ({ _tag }) => _tag === "None")
+    })
+
+  /** By the clock of this process: when to look for suspects again. */
+  let suspicion = -Infinity
+
+  /**
+   * Performs a suspect, if there is one. It runs alone, so that whatever it does to the process is charged to nobody else;
+   * but what takes long is not waited for, neither before nor after.
+   */
+  const quarantine = Effect.fnUntraced(function*() {
+    const began = clock.currentTimeMillisUnsafe()
+    const claim = { ...claimOf(freeNames(), 1), suspects: true }
+    suspicion = began + pollInterval
+    if (suspects > 0 || (yield* store.nextDueIn(claim)) !== 0) return
+    yield* waitUntilIdle(gracePeriod)
+    yield* Effect.uninterruptible(Effect.map(store.claim(claim), (claimed) => accept(claimed, began + lease)))
+    yield* waitUntilIdle(gracePeriod)
+    // The others have their turn for as long.
+    const now = clock.currentTimeMillisUnsafe()
+    suspicion = now + (now - began)
+  })
+
   const claiming = Effect.fnUntraced(function*(wake: Effect.Effect<void>) {
+    if (clock.currentTimeMillisUnsafe() >= suspicion) yield* quarantine()
     roomier.closeUnsafe()
     full = held.size > (concurrency + ahead) >> 1
     if (full) return yield* roomier.await
@@ -362,14 +391,6 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
         (stubborn ? ", of which some cannot be interrupted; they are claimed again when their lease has run out" : "")
     )
   })
-
-  /** Whether something was still held after that time. */
-  const waitUntilIdle = (patience: Duration.Input): Effect.Effect<boolean> =>
-    Effect.suspend(() => {
-      if (held.size === 0) return Effect.succeed(false)
-      idle.closeUnsafe()
-      return Effect.map(Effect.timeoutOption(Effect.interruptible(idle.await), patience), ({ _tag }) => _tag === "None")
-    })
 
   const wake = yield* store.wake
   const loops = yield* Effect.forEach([

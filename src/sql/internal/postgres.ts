@@ -34,7 +34,7 @@ const inserted = `o.id, o.queue, o.name, o.rank, COALESCE(o.payload::json, 'null
   o.metadata, o.trace, ${theTime} + o.delay, ${theTime}`
 
 /** The statements of a store, which stay the same so that they are prepared once. */
-export const statementsOf = ({ attempts, entries, keys, pauses }: Tables) => {
+const statementsOf = ({ attempts, entries, keys, pauses }: Tables) => {
   /** Claims what `due` selects: its `seq` and what the row said before. */
   const claim = (due: string) =>
     `WITH ${clock}, due AS MATERIALIZED (${due}),
@@ -298,14 +298,18 @@ export const make = Effect.fnUntraced(function*(
   }).pipe(Effect.ensuring(Effect.sync(() => notifying = false)))
 
   const nudge = (nudge: Nudge): Effect.Effect<void> =>
-    client.afterCommit(Effect.suspend(() => {
+    Effect.suspend(() => {
+      // Claims in this transaction see it already.
       lanes.tell(nudge)
-      listeners.wake()
-      waiting.push(nudge)
-      if (notifying) return Effect.void
-      notifying = true
-      return Effect.asVoid(Effect.forkIn(notify, scope))
-    }))
+      return client.afterCommit(Effect.suspend(() => {
+        lanes.tell(nudge)
+        listeners.wake()
+        waiting.push(nudge)
+        if (notifying) return Effect.void
+        notifying = true
+        return Effect.asVoid(Effect.forkIn(notify, scope))
+      }))
+    })
 
   const receive = (payload: string) => {
     const told = readNudges(payload)
@@ -374,8 +378,8 @@ export const make = Effect.fnUntraced(function*(
 
   const claim = Effect.fnUntraced(function*(claim: OutboxStore.Claim) {
     if (claim.limit <= 0) return []
-    const suspects = claim.suspects ? yield* claimSuspect(claim) : []
-    const limit = claim.limit - suspects.length
+    if (claim.suspects) return (yield* claimSuspect(claim)).map(rows.claimedOf)
+    const { limit } = claim
     let looked = lanes.isStale(yield* Clock.currentTimeMillis, false)
     if (looked) yield* look
     let claimed = yield* claimKnown(claim, limit)
@@ -384,18 +388,27 @@ export const make = Effect.fnUntraced(function*(
       const more = yield* claimKnown(claim, limit - claimed.length)
       if (more.length > 0) claimed = [...claimed, ...more].sort(sooner)
     }
-    return (suspects.length === 0 ? claimed : [...suspects, ...claimed].sort(sooner)).map(rows.claimedOf)
+    return claimed.map(rows.claimedOf)
   })
 
+  const inWhich = (
+    dues: ReadonlyArray<{ readonly due: Integer | null; readonly now: Integer }>
+  ): number | undefined => {
+    const times = dues.flatMap(({ due, now }) => due === null ? [] : [Number(due) - Number(now)])
+    return times.length === 0 ? undefined : Math.max(0, Math.min(...times))
+  }
+
   const nextDueIn = Effect.fnUntraced(function*(claim: OutboxStore.Claim) {
+    if (claim.suspects) return inWhich(yield* openSuspects(claim))
     const { found, pauses } = yield* look
     const open = found.filter(makeIsOpen(claim, pauses))
-    const dues = yield* planned<{ readonly due: Integer | null; readonly now: Integer }>(statements.due, [
-      rows.json(open.map(({ at, name, queue, rank, seq }) => ({ queue, name, rank, at: Number(at), seq: Number(seq) })))
-    ])
-    const suspects = claim.suspects ? yield* openSuspects(claim) : []
-    const times = [...dues, ...suspects].flatMap(({ due, now }) => due === null ? [] : [Number(due) - Number(now)])
-    return times.length === 0 ? undefined : Math.max(0, Math.min(...times))
+    return inWhich(
+      yield* planned<{ readonly due: Integer | null; readonly now: Integer }>(statements.due, [
+        rows.json(
+          open.map(({ at, name, queue, rank, seq }) => ({ queue, name, rank, at: Number(at), seq: Number(seq) }))
+        )
+      ])
+    )
   })
 
   // -- Offering -------------------------------------------------------------------------------------------------------
@@ -464,11 +477,10 @@ export const make = Effect.fnUntraced(function*(
     nextDueIn,
     settle: (settlements) => retrying(settle(settlements)),
     renew: (held, lease) => retrying(renew(held, lease)),
-    wake: Effect.gen(function*() {
-      const latch = yield* listeners.listen
-      yield* RcRef.get(ear)
-      return Effect.andThen(latch.await, latch.close)
-    }),
+    wake: listeners.listen.pipe(
+      Effect.tap(() => RcRef.get(ear)),
+      Effect.map((latch) => Effect.andThen(latch.await, latch.close))
+    ),
     lanes: planned<Lane>(statements.lanes, []),
     changed: nudge(anything)
   }

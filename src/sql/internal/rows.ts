@@ -218,7 +218,7 @@ export const offersOf = (offers: ReadonlyArray<OutboxStore.Offer>, raw: boolean)
 export const isDelicate = (payload: string): boolean => payload.includes("\\u")
 
 /** What a settlement says, in the columns that both databases read. `outcome` is for the history; without one there is none. */
-export interface Item {
+interface Item {
   readonly ref: number
   readonly token: number
   readonly tag: "done" | "gone" | "retry" | "snooze" | "release" | "dead"
@@ -239,7 +239,7 @@ const outcomes: Readonly<Record<OutboxStore.Reason, OutboxStore.Attempt["outcome
   unknown: "failed"
 }
 
-export const itemOf = ({ elapsed, outcome, ref, token, worker }: OutboxStore.Settlement): Item => {
+const itemOf = ({ elapsed, outcome, ref, token, worker }: OutboxStore.Settlement): Item => {
   const item = { ref, token, elapsed, worker, delay: 0, failed: 0 } as const
   switch (outcome._tag) {
     case "Done":

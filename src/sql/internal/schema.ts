@@ -27,7 +27,7 @@ export const version = 1
 const longestName = 40
 
 /** What a name is called in statements; a dot is between a schema and a table. */
-export const quote = (name: string): string =>
+const quote = (name: string): string =>
   name.split(".").map((part) => `"${part.replaceAll("\"", "\"\"")}"`).join(".")
 
 const unqualified = (name: string): string => name.slice(name.lastIndexOf(".") + 1)

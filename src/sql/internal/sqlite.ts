@@ -22,7 +22,7 @@ const inList = "IN (SELECT value FROM json_each(?))"
 
 const crashes = "crashes + (lease IS NOT NULL)"
 
-export const statementsOf = ({ attempts, entries, keys, pauses }: Tables) => {
+const statementsOf = ({ attempts, entries, keys, pauses }: Tables) => {
   // Materialized, or each mention of a field would read its JSON again.
   const items = `WITH item AS MATERIALIZED (SELECT ${fieldsOf(itemFields)} FROM json_each(?))\n`
   const holds = "e.seq = i.ref AND e.lease = i.token"
@@ -177,10 +177,11 @@ export const make = (client: SqlClient.SqlClient, tables: Tables, listeners: Lis
     if (claim.limit <= 0) return []
     const { lanes, pauses } = yield* look
     const isOpen = makeIsOpen(claim, pauses)
-    const open = lanes.filter((lane) => lane.due !== null && lane.due <= lane.now && isOpen(lane))
-    const suspects = yield* suspectsOf(claim, pauses)
+    const open = claim.suspects
+      ? []
+      : lanes.filter((lane) => lane.due !== null && lane.due <= lane.now && isOpen(lane))
     // Nothing to write, so nobody else is kept from writing.
-    if (open.length === 0 && !suspects.some(({ due, now }) => due <= now)) return []
+    if (open.length === 0 && !(yield* suspectsOf(claim, pauses)).some(({ due, now }) => due <= now)) return []
     return yield* client.withTransaction(claimFrom(claim, inTurn(open, turn++), pauses))
   })
 
@@ -211,7 +212,7 @@ export const make = (client: SqlClient.SqlClient, tables: Tables, listeners: Lis
     const { lanes, pauses } = yield* look
     const isOpen = makeIsOpen(claim, pauses)
     const times: Array<number> = []
-    for (const { due, name, now, queue, rank } of lanes.filter(isOpen)) {
+    for (const { due, name, now, queue, rank } of claim.suspects ? [] : lanes.filter(isOpen)) {
       const [held] = yield* sql.unsafe<{ readonly due: number | null }>(statements.held, [queue, name, rank])
       for (const time of [due, held!.due]) if (time !== null) times.push(time - now)
     }
@@ -254,12 +255,9 @@ export const make = (client: SqlClient.SqlClient, tables: Tables, listeners: Lis
 
   const lastSeq = Effect.map(sql.unsafe<{ readonly seq: number }>(statements.lastSeq, [table]), ([row]) => row?.seq)
 
-  const wake = Effect.gen(function*() {
-    const latch = yield* listeners.listen
-    let version = yield* changes
-    let seq = yield* lastSeq
-    // SQLite tells nobody. That another connection has written is cheap to see, and only an insert is worth waking for.
-    const others = Effect.gen(function*() {
+  /** Waits until another connection has inserted something since it was last waited for. */
+  const makeOthers = Effect.map(Effect.all([changes, lastSeq]), ([version, seq]): Effect.Effect<void> =>
+    Effect.gen(function*() {
       while (true) {
         const seen = yield* changes
         if (seen !== version) {
@@ -272,9 +270,11 @@ export const make = (client: SqlClient.SqlClient, tables: Tables, listeners: Lis
         }
         yield* Effect.sleep("5 millis")
       }
-    }).pipe(Effect.catch(() => Effect.sleep("1 second")))
-    return Effect.andThen(Effect.raceFirst(latch.await, others), latch.close)
-  })
+    }).pipe(Effect.catch(() => Effect.sleep("1 second"))))
+
+  // SQLite tells nobody. That another connection has written is cheap to see, and only an insert is worth waking for.
+  const wake = Effect.map(Effect.all([listeners.listen, makeOthers]), ([latch, others]) =>
+    Effect.andThen(Effect.raceFirst(latch.await, others), latch.close))
 
   return {
     offerMany,
