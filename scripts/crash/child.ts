@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
-import { layerClient, layerStore } from "./lib/database.ts"
+import { layerClient, layerStore, obeyMark } from "./lib/database.ts"
 import * as faults from "./lib/faults.ts"
 import { writer } from "./lib/log.ts"
 import { makeRandom } from "./lib/random.ts"
@@ -50,9 +50,12 @@ const wrongClock: Clock.Clock = {
 }
 
 const Client = faults.layerClient(task, at, () => armed).pipe(Layer.provide(layerClient(database)))
+const Limit = database.kind === "sqlite" && task.limited
+  ? Layer.effectDiscard(Effect.forkScoped(obeyMark(database.filename)))
+  : Layer.empty
 const Store = faults.layerStore(task, at, write, held).pipe(
   Layer.provide(layerStore(database)),
-  Layer.provideMerge(Client)
+  Layer.provideMerge(Layer.provideMerge(Limit, Client))
 )
 
 // --- producers ---

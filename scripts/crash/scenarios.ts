@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto"
 import { mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { fullMark } from "./lib/database.ts"
 import { judge, type Verdict } from "./lib/judge.ts"
 import { type Database, type Role, type Step, steps } from "./lib/task.ts"
 import { mountSmall, type Process, type Settings, sleep, type Start, unmount, World } from "./lib/world.ts"
@@ -99,7 +100,7 @@ export const forced = (
   rounds: number,
   only: ReadonlyArray<Step> | undefined
 ): Promise<Verdict> =>
-  play(place, { name: "forced steps", workers }, async (world) => {
+  play(place, { name: "forced steps", workers, options: { lease: 1000 } }, async (world) => {
     const wanted = (role: "producer" | "worker") =>
       Array.from({ length: rounds }, () => steps[role]).flat().filter((step) =>
         only === undefined || only.includes(step)
@@ -206,31 +207,40 @@ export const stopped = (place: Place, workers: number, times: number): Promise<V
 /** No space left, several times, with a kill while there is none. */
 export const fullDisk = async (place: Place, workers: number, times: number): Promise<Verdict> => {
   const disk = join(place.directory, `disk-${randomUUID().slice(0, 8)}`)
-  if (!mountSmall(disk, 12)) throw new Error("This machine does not let anybody mount a tmpfs.")
+  const limited = !mountSmall(disk, 12)
+  const ballast = limited ? fullMark(join(disk, "shop.db")) : join(disk, "ballast")
+  const fill = (): void => {
+    if (limited) return writeFileSync(ballast, "")
+    for (let size = 1 << 20; size >= 4096; size >>= 1) {
+      while (fits(ballast, size));
+    }
+  }
   try {
-    return await play(place, { name: "full disk", workers, at: disk }, async (world) => {
-      const filling = async () => {
-        while (readyOnes(world).length < workers + 2) await sleep(50)
-        for (let n = 0; n < times; n++) {
-          await sleep(300)
-          const ballast = join(disk, "ballast")
-          for (let size = 1 << 20; size >= 4096; size >>= 1) {
-            while (fits(ballast, size));
+    return await play(
+      place,
+      { name: "full disk", workers, at: disk, options: { limited, mayFail: true } },
+      async (world) => {
+        const filling = async () => {
+          while (readyOnes(world).length < workers + 2) await sleep(50)
+          for (let n = 0; n < times; n++) {
+            await sleep(300)
+            fill()
+            await sleep(world.random.between(500, 1200))
+            await world.random.pick(readyOnes(world)).kill()
+            await sleep(world.random.between(0, 500))
+            rmSync(ballast)
           }
-          await sleep(world.random.between(500, 1200))
-          await world.random.pick(readyOnes(world)).kill()
-          await sleep(world.random.between(0, 500))
-          rmSync(ballast)
         }
+        await keeping(world, { producer: 2, worker: workers }, filling())
+        const { lines } = await world.read()
+        const full = lines.filter((line) => line.is === "unsure" && /full|disk/i.test(line.why)).length
+        if (full === 0) world.problems.push("no order was refused because the disk was full")
+        const what = limited ? "PRAGMA max_page_count, as nobody may mount a tmpfs here" : "a tmpfs"
+        return [`full ${times} ${times === 1 ? "time" : "times"}: ${what}; orders refused by it: ${full}`]
       }
-      await keeping(world, { producer: 2, worker: workers }, filling())
-      const { lines } = await world.read()
-      const full = lines.filter((line) => line.is === "unsure" && /full|disk/i.test(line.why)).length
-      if (full === 0) world.problems.push("no order was refused because the disk was full")
-      return [`a tmpfs that was full ${times} times; orders refused by it: ${full}`]
-    })
+    )
   } finally {
-    unmount(disk)
+    if (!limited) unmount(disk)
   }
 }
 

@@ -6,6 +6,7 @@ import type * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import { existsSync } from "node:fs"
 import type { Database } from "./task.ts"
 
 export const layerClient = (database: Database): Layer.Layer<SqlClient.SqlClient, SqlError> =>
@@ -17,6 +18,26 @@ export const layerClient = (database: Database): Layer.Layer<SqlClient.SqlClient
       startupParameters: { search_path: database.schema },
       maxConnections: 6
     })
+
+/** Where this file is, there is no space left for a SQLite database on a machine that allows no small disk. */
+export const fullMark = (filename: string): string => `${filename}.full`
+
+const noLimit = 1_073_741_823
+
+/** Lets the database of this client grow, or not, as the mark says. */
+export const obeyMark = (filename: string) =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    let full = false
+    while (true) {
+      if (full !== existsSync(fullMark(filename))) {
+        full = !full
+        // No less than the pages that are there.
+        yield* Effect.ignore(sql.unsafe(`PRAGMA max_page_count = ${full ? 1 : noLimit}`))
+      }
+      yield* Effect.sleep(20)
+    }
+  })
 
 export const layerStore = (database: Database) =>
   SqlOutboxStore.layer(database.kind === "pg" ? { table: `${database.schema}.outbox` } : { table: "outbox" })

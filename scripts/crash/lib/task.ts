@@ -34,6 +34,8 @@ export interface Task {
   readonly skews?: ReadonlyArray<number> | undefined
   /** One in so many orders wishes for what kills whoever performs it, as often as `poisons` says. */
   readonly poisons: number
+  /** Whether a mark beside the database says that there is no space left. */
+  readonly limited: boolean
 }
 
 /** What a process tells its parent. */

@@ -71,9 +71,10 @@ export interface Settings {
   readonly work?: number | undefined
   /** Whether a process may end with an error, as its database goes away. */
   readonly mayFail?: boolean | undefined
+  readonly limited?: boolean | undefined
 }
 
-export type Start = Partial<Pick<Task, "step" | "nth" | "skews" | "poisons" | "work">>
+export type Start = Partial<Pick<Task, "step" | "nth" | "skews" | "poisons" | "limited">>
 
 const script = join(import.meta.dirname, "../child.ts")
 
@@ -159,6 +160,7 @@ export class World {
       maxCrashes,
       work,
       poisons: 0,
+      limited: this.settings.limited ?? false,
       ...options
     }
     const output = join(directory, `${name}.txt`)
@@ -304,7 +306,7 @@ export const mountSmall = (directory: string, megabytes: number): boolean => {
   try {
     mkdirSync(directory, { recursive: true })
     execFileSync("mount", ["-t", "tmpfs", "-o", `size=${megabytes}m`, "tmpfs", directory], { stdio: "ignore" })
-    process.on("exit", () => unmount(directory))
+    process.prependListener("exit", () => unmount(directory))
     return true
   } catch {
     return false

@@ -14,7 +14,14 @@ import * as Tracer from "effect/Tracer"
 import { checkNumber } from "../../internal/check.ts"
 import * as describe from "../../internal/describe.ts"
 import type * as SideEffectGroup from "../../SideEffectGroup.ts"
-import { type Claim, type Claimed, OutboxStore, type Outcome, type Settlement } from "../OutboxStore.ts"
+import {
+  type Claim,
+  type Claimed,
+  type OutboxError,
+  OutboxStore,
+  type Outcome,
+  type Settlement
+} from "../OutboxStore.ts"
 import * as deliver from "./deliver.ts"
 
 /** See `Outbox.WorkerOptions`. */
@@ -53,6 +60,9 @@ interface Limit {
 }
 
 const millis = (input: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(input))
+
+/** How long a suspect waits for the others, and the others for a suspect. */
+const quarantinePatience = "10 seconds"
 
 /** After an error of the store: soon again, then less often. */
 const patiently = /*#__PURE__*/ Schedule.jittered(
@@ -209,13 +219,17 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     })
   }
 
-  const take = Effect.fnUntraced(function*(names: ReadonlyArray<string>, limit: number) {
-    if (names.length === 0 || limit <= 0) return 0
-    const asked = clock.currentTimeMillisUnsafe()
-    const claimed = yield* store.claim(claimOf(names, limit))
-    accept(claimed, asked + lease)
-    return claimed.length
-  })
+  const takeBy = (claim: Claim): Effect.Effect<number, OutboxError> =>
+    Effect.suspend(() => {
+      const asked = clock.currentTimeMillisUnsafe()
+      return Effect.map(store.claim(claim), (claimed) => {
+        accept(claimed, asked + lease)
+        return claimed.length
+      })
+    })
+
+  const take = (names: ReadonlyArray<string>, limit: number): Effect.Effect<number, OutboxError> =>
+    names.length === 0 || limit <= 0 ? Effect.succeed(0) : takeBy(claimOf(names, limit))
 
   /** What is claimed together: all that have no limit of their own, and each that has, under all its names. */
   const shares: ReadonlyArray<{ readonly names: ReadonlyArray<string>; readonly limit: Limit | undefined }> = [
@@ -275,9 +289,9 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     const claim = { ...claimOf(freeNames(), 1), suspects: true }
     suspicion = began + pollInterval
     if (suspects > 0 || (yield* store.nextDueIn(claim)) !== 0) return
-    yield* waitUntilIdle(gracePeriod)
-    yield* Effect.uninterruptible(Effect.map(store.claim(claim), (claimed) => accept(claimed, began + lease)))
-    yield* waitUntilIdle(gracePeriod)
+    yield* waitUntilIdle(quarantinePatience)
+    yield* Effect.uninterruptible(takeBy(claim))
+    yield* waitUntilIdle(quarantinePatience)
     // The others have their turn for as long.
     const now = clock.currentTimeMillisUnsafe()
     suspicion = now + (now - began)

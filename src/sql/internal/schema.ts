@@ -27,8 +27,7 @@ export const version = 1
 const longestName = 40
 
 /** What a name is called in statements; a dot is between a schema and a table. */
-const quote = (name: string): string =>
-  name.split(".").map((part) => `"${part.replaceAll("\"", "\"\"")}"`).join(".")
+const quote = (name: string): string => name.split(".").map((part) => `"${part.replaceAll("\"", "\"\"")}"`).join(".")
 
 const unqualified = (name: string): string => name.slice(name.lastIndexOf(".") + 1)
 

@@ -256,25 +256,30 @@ export const make = (client: SqlClient.SqlClient, tables: Tables, listeners: Lis
   const lastSeq = Effect.map(sql.unsafe<{ readonly seq: number }>(statements.lastSeq, [table]), ([row]) => row?.seq)
 
   /** Waits until another connection has inserted something since it was last waited for. */
-  const makeOthers = Effect.map(Effect.all([changes, lastSeq]), ([version, seq]): Effect.Effect<void> =>
-    Effect.gen(function*() {
-      while (true) {
-        const seen = yield* changes
-        if (seen !== version) {
-          version = seen
-          const last = yield* lastSeq
-          if (last !== seq) {
-            seq = last
-            return
+  const makeOthers = Effect.map(
+    Effect.all([changes, lastSeq]),
+    ([version, seq]): Effect.Effect<void> =>
+      Effect.gen(function*() {
+        while (true) {
+          const seen = yield* changes
+          if (seen !== version) {
+            version = seen
+            const last = yield* lastSeq
+            if (last !== seq) {
+              seq = last
+              return
+            }
           }
+          yield* Effect.sleep("5 millis")
         }
-        yield* Effect.sleep("5 millis")
-      }
-    }).pipe(Effect.catch(() => Effect.sleep("1 second"))))
+      }).pipe(Effect.catch(() => Effect.sleep("1 second")))
+  )
 
   // SQLite tells nobody. That another connection has written is cheap to see, and only an insert is worth waking for.
-  const wake = Effect.map(Effect.all([listeners.listen, makeOthers]), ([latch, others]) =>
-    Effect.andThen(Effect.raceFirst(latch.await, others), latch.close))
+  const wake = Effect.map(
+    Effect.all([listeners.listen, makeOthers]),
+    ([latch, others]) => Effect.andThen(Effect.raceFirst(latch.await, others), latch.close)
+  )
 
   return {
     offerMany,
