@@ -11,6 +11,7 @@ import { type LaneRow, Lanes, makeIsOpen, type PauseRow } from "./lanes.ts"
 import { anything, type Lane, lanesOf, type Listeners, type Nudge } from "./nudges.ts"
 import * as rows from "./rows.ts"
 import type { Tables } from "./schema.ts"
+import * as transactions from "./transactions.ts"
 
 type Integer = number | bigint
 
@@ -276,6 +277,23 @@ export const make = Effect.fnUntraced(function*(
           }))
     )
 
+  // What a worker claims and settles may be forgotten when the database itself fails: then it is done again, as after any
+  // crash. Outside of a transaction, which is nobody else's then, its commit does not wait for the disk.
+  const relaxed = new Map<string, string>()
+  const forgettable = <A extends object>(text: string, params: ReadonlyArray<unknown>) =>
+    Effect.withFiber<ReadonlyArray<A>, SqlError>((fiber) => {
+      if (transactions.of(client, fiber.context) !== undefined) return planned<A>(text, params)
+      let without = relaxed.get(text)
+      if (without === undefined) {
+        without = text.replace(
+          clock,
+          `clock AS MATERIALIZED (SELECT ${now} AS now, set_config('synchronous_commit', 'off', true))`
+        )
+        relaxed.set(text, without)
+      }
+      return planned<A>(without, params)
+    })
+
   // -- Nudges ---------------------------------------------------------------------------------------------------------
 
   const [{ me }] = (yield* sql.unsafe<{ me: string }>("SELECT gen_random_uuid()::text AS me")) as [{ me: string }]
@@ -352,7 +370,7 @@ export const make = Effect.fnUntraced(function*(
     if (open.length === 0 || limit <= 0) return []
     const asked = open.map(({ floor, name, queue, rank }) => ({ queue, name, rank, ...floor }))
     const params = [rows.json(asked), rows.duration(claim.lease), rows.clean(claim.worker), limit]
-    const claimed = yield* planned<ClaimedRow>(statements.claim, params)
+    const claimed = yield* forgettable<ClaimedRow>(statements.claim, params)
     lanes.claimed(claimed, since)
     return claimed
   })
@@ -360,7 +378,7 @@ export const make = Effect.fnUntraced(function*(
   const claimSuspect = Effect.fnUntraced(function*(claim: OutboxStore.Claim) {
     const open = yield* openSuspects(claim)
     if (open.length === 0) return []
-    return yield* planned<ClaimedRow>(statements.claimSuspect, [
+    return yield* forgettable<ClaimedRow>(statements.claimSuspect, [
       rows.json(open.map(({ name, queue }) => ({ name, queue }))),
       rows.duration(claim.lease),
       rows.clean(claim.worker)
@@ -380,13 +398,12 @@ export const make = Effect.fnUntraced(function*(
     if (claim.limit <= 0) return []
     if (claim.suspects) return (yield* claimSuspect(claim)).map(rows.claimedOf)
     const { limit } = claim
-    let looked = lanes.isStale(yield* Clock.currentTimeMillis, false)
+    const looked = lanes.isStale(yield* Clock.currentTimeMillis, false)
     if (looked) yield* look
     let claimed = yield* claimKnown(claim, limit)
-    if (!looked && claimed.length < limit && lanes.isStale(yield* Clock.currentTimeMillis, true)) {
+    if (!looked && claimed.length === 0 && lanes.isStale(yield* Clock.currentTimeMillis, true)) {
       yield* look
-      const more = yield* claimKnown(claim, limit - claimed.length)
-      if (more.length > 0) claimed = [...claimed, ...more].sort(sooner)
+      claimed = yield* claimKnown(claim, limit)
     }
     return claimed.map(rows.claimedOf)
   })
@@ -454,7 +471,7 @@ export const make = Effect.fnUntraced(function*(
       gone: items.some(({ tag }) => tag === "gone"),
       history: items.some(({ outcome }) => outcome !== undefined)
     })
-    const lost = yield* planned<{ readonly ref: Integer }>(text, [rows.json(items)])
+    const lost = yield* forgettable<{ readonly ref: Integer }>(text, [rows.json(items)])
     return lost.length === 0 ? refused : [...refused, ...lost.map(({ ref }) => Number(ref))]
   })
 
@@ -464,7 +481,7 @@ export const make = Effect.fnUntraced(function*(
   ) {
     if (held.length === 0) return []
     const sorted = [...held].sort((left, right) => left.ref - right.ref)
-    const lost = yield* planned<{ readonly ref: Integer }>(statements.renew, [
+    const lost = yield* forgettable<{ readonly ref: Integer }>(statements.renew, [
       rows.json(sorted.map(({ ref, token }) => ({ ref, token }))),
       rows.duration(lease)
     ])
@@ -485,6 +502,3 @@ export const make = Effect.fnUntraced(function*(
     changed: nudge(anything)
   }
 })
-
-const sooner = (left: ClaimedRow, right: ClaimedRow): number =>
-  left.rank - right.rank || Number(left.due) - Number(right.due) || Number(left.seq) - Number(right.seq)
