@@ -38,7 +38,7 @@
  * @since 0.1.0
  */
 import type * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Schedule from "effect/Schedule"
 import type * as Dispatcher from "../Dispatcher.ts"
@@ -102,7 +102,7 @@ export { EditRefused, EntryNotFound, type Finding, layer, Outbox } from "./inter
  * - `gracePeriod` (default 10 seconds): how long closing the layer waits for handlers that run. The rest is handed back.
  * - `retry`: for side effects that say nothing about retries. Default: exponential from 2 seconds to an hour, jittered,
  *   20 attempts.
- * - `maxCrashes` (default 3): how often the process may be lost while it performs an entry.
+ * - `maxCrashes` (default 3): how often the process may be lost while it holds an entry, begun or not.
  * - `retention`: how long entries are kept: `done` (default 7 days; `0` removes them at once), `dead` (default 90 days),
  *   and from when on one that no worker knows is dead (`unknown`, default 1 hour).
  * - `batchSize` (default 500): how many entries are claimed ahead of those that run, at most.
@@ -147,9 +147,9 @@ export interface WorkerOptions {
  * schema is `dead` as `undecodable`. `onExhausted` runs before an entry becomes dead as `exhausted`, and once more if the
  * process dies in between. Nothing of this stops the rest.
  *
- * A worker that dies is noticed when its leases run out. An entry that has been in two workers that died is from then on
- * performed without another one of that kind beside it, and is `dead` as `crashed` after `maxCrashes`: crashes and
- * failures have budgets of their own.
+ * A worker that dies is noticed when its leases run out. An entry that was held by two workers that died is a suspect: it
+ * is performed alone, so that it takes no others with it, though none waits for another longer than 10 seconds. It is `dead`
+ * as `crashed` after `maxCrashes`: crashes and failures have budgets of their own.
  *
  * Closing the layer is no failure: it stops claiming, waits `gracePeriod` for the handlers that run, interrupts the others
  * and hands them back with their attempt restored.

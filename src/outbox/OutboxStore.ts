@@ -23,20 +23,22 @@ import * as describe from "../internal/describe.ts"
 
 /**
  * The store could not do what it was asked: the database is away, or refuses. `operation` is the method, `cause` what it
- * failed with.
+ * failed with, `remedy` what to do about it, where that is known.
  *
  * @category errors
  * @since 0.1.0
  */
 export class OutboxError extends /*#__PURE__*/ Schema.TaggedError<OutboxError>()("OutboxError", {
   operation: Schema.String,
-  cause: Schema.Defect()
+  cause: Schema.Defect(),
+  remedy: Schema.optional(Schema.UndefinedOr(Schema.String))
 }) {
   override get message(): string {
     // Drivers wrap what the database has said.
     let cause = this.cause
     while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause
-    return `The outbox could not ${this.operation}: ${describe.error(cause)}`
+    const problem = `The outbox could not ${this.operation}: ${describe.error(cause)}`
+    return this.remedy === undefined ? problem : `${problem}. ${this.remedy}`
   }
 }
 

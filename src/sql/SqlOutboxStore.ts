@@ -8,7 +8,6 @@
  *
  * @since 0.1.0
  */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -21,6 +20,7 @@ import * as operators from "./internal/operators.ts"
 import * as postgres from "./internal/postgres.ts"
 import * as schema from "./internal/schema.ts"
 import * as sqlite from "./internal/sqlite.ts"
+import * as transactions from "./internal/transactions.ts"
 
 /**
  * Where the outbox is, and who makes its tables.
@@ -62,7 +62,26 @@ const dialectOf = (sql: SqlClient.SqlClient): Effect.Effect<schema.Dialect, Outb
 }
 
 const failAs = (operation: string) =>
-  Effect.mapError((cause: unknown) => cause instanceof OutboxError ? cause : new OutboxError({ operation, cause }))
+  Effect.mapError((cause: unknown) =>
+    cause instanceof OutboxError ? cause : new OutboxError({ operation, cause, remedy: remedyFor(cause) })
+  )
+
+const remedyFor = (error: unknown): string | undefined => {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (/no such (table|column)|(relation|column) .* does not exist/.test(cause.message)) {
+      return "Its tables are not there, or not of this version: leave migrate: false out of SqlOutboxStore.layer, or run " +
+        "side-effects outbox migrate."
+    }
+  }
+  return undefined
+}
+
+const elsewhere = new OutboxError({
+  operation: "offer",
+  cause: new Error("the transaction is one of another SqlClient than the outbox has, so it would write outside of it"),
+  remedy:
+    "Provide both with one client: a layer that is made twice, as by calling PgClient.layer twice, is two clients."
+})
 
 /**
  * Makes the tables of the outbox, or brings them up to date. Several processes may do so at once, and again.
@@ -126,12 +145,14 @@ export const make = Effect.fnUntraced(function*(
     operators.make({ client, words, tables, hot })
 
   return OutboxStore.of({
-    offerMany: (offers, { uniqueFor }) => failAs("offer")(hot.offerMany(offers, uniqueFor)),
+    offerMany: (offers, { uniqueFor }) =>
+      Effect.withFiber((fiber) =>
+        transactions.isElsewhere(client, fiber.context)
+          ? Effect.fail(elsewhere)
+          : failAs("offer")(hot.offerMany(offers, uniqueFor))
+      ),
     afterCommit: (effect) => client.afterCommit(effect),
-    transactionOf: (context) => {
-      const level = Context.getOrUndefined(context, client.transactionService)
-      return level === undefined ? undefined : { level, depth: level[1] }
-    },
+    transactionOf: (context) => transactions.of(client, context),
 
     claim: (claim) => failAs("claim")(hot.claim(claim)),
     nextDueIn: (claim) => failAs("tell what is due next")(hot.nextDueIn(claim)),

@@ -108,11 +108,14 @@ export const transaction: {
           return options.onClose?.(closed) ?? Effect.void
         }
       })
-      return Effect.onExitPrimitive(sql.withTransaction(unit), (exit) => {
-        if (exit._tag === "Success" || report === undefined) return undefined
-        for (const intent of report.pending) discard(intent, report.name)
-        return undefined
-      })
+      return Effect.onExitPrimitive(
+        sql.withTransaction(Effect.provideService(unit, transactions.UnitOfWork, sql)),
+        (exit) => {
+          if (exit._tag === "Success" || report === undefined) return undefined
+          for (const intent of report.pending) discard(intent, report.name)
+          return undefined
+        }
+      )
     })
 )
 

@@ -17,7 +17,7 @@
  *
  * **Example** (checking a store of your own)
  *
- * ```ts
+ * ```ts no-run
  * import { describe, it } from "@effect/vitest"
  * import * as Effect from "effect/Effect"
  * import { MemoryOutboxStore } from "effect-side-effects/outbox"

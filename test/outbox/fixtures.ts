@@ -9,9 +9,7 @@ import type { Intent } from "../../src/index.ts"
 import { logs } from "../fixtures.ts"
 
 export class Job extends SideEffect.make("jobs:run", { description: "Run a job.", payload: { id: Schema.String } }) {}
-export class Note
-  extends SideEffect.make("jobs:note", { description: "Write a note.", payload: { id: Schema.String } })
-{}
+class Note extends SideEffect.make("jobs:note", { description: "Write a note.", payload: { id: Schema.String } }) {}
 export const Jobs = SideEffectGroup.make("jobs").add(Job, Note)
 
 export const job = (id: string, options?: Intent.Options) => SideEffects.enqueue(Job, { id }, options)

@@ -2,7 +2,7 @@ import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, writeSync } 
 import { join } from "node:path"
 
 /** What a process did, in the order in which it did it. Deliveries are known by the token of their claim. */
-export type Entry =
+type Entry =
   | { readonly is: "tries" | "committed" | "rolled-back"; readonly order: string }
   | { readonly is: "unsure"; readonly order: string; readonly why: string }
   | { readonly is: "claimed"; readonly id: string; readonly token: number; readonly attempt: number }

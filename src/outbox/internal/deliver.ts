@@ -25,7 +25,7 @@ export interface Options {
 }
 
 /** What can be delivered here, and the way to deliver one entry. */
-export interface Deliverer {
+interface Deliverer {
   /** The side effects by all names that an entry may have. */
   readonly names: ReadonlyMap<string, SideEffect.Any>
   readonly handlers: ReadonlyMap<string, HandlerEntry>

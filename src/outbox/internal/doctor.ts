@@ -25,7 +25,7 @@ const tolerableWait = minute
 const many = 100
 
 /** `3 seconds`, `12 minutes`, `5 hours`, `2 days` */
-export const span = (millis: number): string => {
+const span = (millis: number): string => {
   const [unit, noun] = millis < 2 * minute
     ? [second, "second"]
     : millis < 120 * minute

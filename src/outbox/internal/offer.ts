@@ -7,7 +7,7 @@ import * as describe from "../../internal/describe.ts"
 import type { Offer } from "../OutboxStore.ts"
 import { redactedPaths } from "./redact.ts"
 
-export const defaultQueue = "default"
+const defaultQueue = "default"
 
 /** An intent, as it is written. Throws where something of it cannot be stored. */
 export const offerOf = (intent: Intent.Any, trace: string | undefined): Offer => {

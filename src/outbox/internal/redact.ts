@@ -5,7 +5,7 @@ import type * as SideEffect from "../../SideEffect.ts"
 export type Paths = ReadonlyArray<ReadonlyArray<string>>
 
 /** What stands for a secret where a payload is shown. */
-export const placeholder = "<redacted>"
+const placeholder = "<redacted>"
 
 const isRedacted = (ast: SchemaAST.AST): boolean => {
   const representation = ast.annotations?.["representation"] as { readonly id?: unknown } | undefined

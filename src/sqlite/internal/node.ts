@@ -2,7 +2,7 @@
 declare const process: { readonly getBuiltinModule?: (id: string) => unknown } | undefined
 
 /** A connection of `node:sqlite`. `isTransaction` came with Node 22.16. */
-export interface Database {
+interface Database {
   readonly isTransaction?: boolean
   exec(sql: string): void
   prepare(sql: string): Prepared

@@ -20,7 +20,7 @@ export const age = (millis: number): string => {
 
 export const iso = (millis: number): string => new Date(millis).toISOString()
 
-export const isoOrNull = (millis: number | undefined): string | null => millis === undefined ? null : iso(millis)
+const isoOrNull = (millis: number | undefined): string | null => millis === undefined ? null : iso(millis)
 
 /** `2026-11-21 09:46:29Z (5m ago)` */
 export const moment = (millis: number, now: number): string =>
@@ -82,7 +82,7 @@ export const table = (
 const shortest = 8
 
 /** The first characters of ids, as many as tell them apart. */
-export const shortIds = (ids: ReadonlyArray<string>): (id: string) => string => {
+const shortIds = (ids: ReadonlyArray<string>): (id: string) => string => {
   const sorted = [...new Set(ids)].sort()
   let length = shortest
   for (const [index, id] of sorted.entries()) {

@@ -47,7 +47,6 @@ export const has = (contract: string, seen: unknown, expected: unknown): Effect.
 export const ensure = (contract: string, holds: boolean, seen: unknown): Effect.Effect<void, Violation> =>
   holds ? Effect.void : Effect.fail(new Violation({ message: `The contract: ${contract}.\nSeen: ${show(seen)}` }))
 
-export const second = 1_000
 export const hour = 3_600_000
 export const year = 365 * 24 * hour
 
