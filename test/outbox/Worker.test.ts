@@ -357,6 +357,31 @@ describe("Outbox.layerWorker", () => {
         })
       ))
 
+    it.effect("others are begun only when the end of a suspect is written, and it when theirs is", () => {
+      const order: Array<string> = []
+      return outbox(() =>
+        Effect.gen(function*() {
+          yield* jobs("s")
+          yield* crash
+          yield* crash
+          yield* jobs("ab")
+          yield* start((id) => Effect.sync(() => order.push(id)))
+          for (let i = 0; i < 6; i++) {
+            yield* quiet
+            yield* TestClock.adjust("500 millis")
+          }
+          assert.deepStrictEqual(order, ["s", "settled", "a", "b", "settled"])
+        }), {
+        store: storeWith((store) => ({
+          settle: (settlements) =>
+            store.settle(settlements).pipe(
+              Effect.delay("1 second"),
+              Effect.tap(() => Effect.sync(() => order.push("settled")))
+            )
+        }))
+      })
+    })
+
     it.effect("a suspect that takes long does not keep the others waiting", () =>
       outbox(() =>
         Effect.gen(function*() {

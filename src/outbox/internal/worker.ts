@@ -118,6 +118,9 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
 
   // --- from a claimed entry to its outcome ---
 
+  /** Nothing is held, and of nothing the end is still to be written. */
+  const isIdle = (): boolean => held.size === 0 && outcomes.length === 0
+
   const forget = (one: Held): void => {
     const { claimed } = one
     if (held.get(claimed.ref) !== one) return
@@ -126,7 +129,7 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     if (limit !== undefined) limit.held--
     if (claimed.crashes >= 2) suspects--
     if (limit?.full === true || (full && held.size <= (concurrency + ahead) >> 1)) roomier.openUnsafe()
-    if (held.size === 0) idle.openUnsafe()
+    if (isIdle()) idle.openUnsafe()
   }
 
   const conclude = (one: Held, outcome: Outcome): void => {
@@ -269,10 +272,10 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
   /** How often in a row something was due and could not be claimed: somebody else is just taking it. */
   let fruitless = 0
 
-  /** Whether something was still held after that time. */
+  /** Whether something was still held, or not settled, after that time. */
   const waitUntilIdle = (patience: Duration.Input): Effect.Effect<boolean> =>
     Effect.suspend(() => {
-      if (held.size === 0) return Effect.succeed(false)
+      if (isIdle()) return Effect.succeed(false)
       idle.closeUnsafe()
       return Effect.map(Effect.timeoutOption(Effect.interruptible(idle.await), patience), ({ _tag }) => _tag === "None")
     })
@@ -328,7 +331,11 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
   const flush: Effect.Effect<void> = Effect.suspend(() => {
     if (outcomes.length === 0) return Effect.void
     const batch = outcomes.slice(0, 1000)
-    const settle = Effect.tap(store.settle(batch), () => Effect.sync(() => outcomes.splice(0, batch.length)))
+    const settle = Effect.tap(store.settle(batch), () =>
+      Effect.sync(() => {
+        outcomes.splice(0, batch.length)
+        if (isIdle()) idle.openUnsafe()
+      }))
     return patient("settle what it performed", Effect.uninterruptible(settle)).pipe(
       Effect.flatMap((refused) => {
         // The claiming fiber may sleep for longer than that.

@@ -51,7 +51,7 @@ export const waking: ReadonlyArray<Case> = [
     yield* soon(wait)
   }),
   test("listening ends with its scope", function*(store) {
-    for (let i = 0; i < 50; i++) yield* Effect.scoped(store.wake)
+    for (let i = 0; i < 50; i++) yield* Effect.scoped(Effect.asVoid(store.wake))
     yield* put(store, [offer()])
     yield* same("what was offered is there", yield* store.count({}), 1)
   })
