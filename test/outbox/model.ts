@@ -57,7 +57,7 @@ const Claim = Schema.Struct({
   long: Schema.Literals([true, false, false]),
   names: Names,
   queue: Schema.Literals(["all", "all", "q"]),
-  suspects: Schema.Literals([true, false, false])
+  suspects: Schema.Literals([true, false])
 })
 const Reason = Schema.Literals(["exhausted", "crashed", "cancelled", "undecodable", "unknown"])
 const Settle = Schema.Struct({
