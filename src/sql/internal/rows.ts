@@ -188,28 +188,35 @@ export const duration = wholeMilliseconds
 /** A key is kept for as long at least, as the next offer may come with a longer window. */
 export const keptKeys = 86_400_000
 
-const offerOf = (offer: OutboxStore.Offer) => ({
-  id: offer.id,
-  queue: offer.queue,
-  name: offer.name,
-  rank: rankOf(offer.priority),
-  redacted: offer.redacted === undefined ? undefined : JSON.stringify(offer.redacted),
-  key: offer.key,
-  origin: offer.origin,
-  metadata: offer.metadata,
-  trace: offer.trace,
-  delay: duration(offer.delay)
-})
+/** What offers of one lane have in common. */
+const laneOf = ({ name, priority, queue }: OutboxStore.Offer): string =>
+  `"queue":${json(queue)},"name":${json(name)},"rank":${rankOf(priority)}`
+
+const optional = ["key", "origin", "metadata", "trace"] as const
 
 /**
  * Offers as one JSON array. With `raw` the payloads stand in it as they are, else as texts, which takes longer and keeps
  * what PostgreSQL would refuse to read inside of JSON.
  */
 export const offersOf = (offers: ReadonlyArray<OutboxStore.Offer>, raw: boolean): string => {
+  // By hand, as this is the hot path of whoever writes: most of it is the same for all, or is not there.
+  let before: OutboxStore.Offer | undefined
+  let lane = ""
   let text = "["
   for (const offer of offers) {
-    const payload = raw ? offer.payload : JSON.stringify(offer.payload)
-    text += `${text.length === 1 ? "" : ","}${json(offerOf(offer)).slice(0, -1)},"payload":${payload}}`
+    const { delay, id, name, payload, priority, queue, redacted } = offer
+    if (before === undefined || name !== before.name || queue !== before.queue || priority !== before.priority) {
+      lane = laneOf(offer)
+    }
+    text += before === undefined ? "{" : ",{"
+    before = offer
+    text += `"id":${json(id)},${lane},"delay":${duration(delay)}`
+    if (redacted !== undefined) text += `,"redacted":${json(JSON.stringify(redacted))}`
+    for (const column of optional) {
+      const value = offer[column]
+      if (value !== undefined) text += `,"${column}":${json(value)}`
+    }
+    text += `,"payload":${raw ? payload : JSON.stringify(payload)}}`
   }
   return `${text}]`
 }
