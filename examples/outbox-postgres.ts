@@ -4,6 +4,7 @@
  * `POSTGRES_URL=postgres://postgres@127.0.0.1:5432/test npm run example examples/outbox-postgres.ts`. It makes a schema
  * `outbox_example` there, and removes it in the end.
  */
+import { NodeRuntime } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
 import { Config, Console, Effect, Layer, Schema } from "effect"
 import { SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
@@ -64,4 +65,4 @@ export const program = Effect.gen(function*() {
   yield* Console.log("done, long before the worker would have polled")
 }).pipe(Effect.provide(Layer.merge(Writing, Performing).pipe(Layer.provide(Tables))))
 
-if (import.meta.main) Effect.runPromise(program)
+if (import.meta.main) NodeRuntime.runMain(program)

@@ -165,10 +165,13 @@ export const make: Effect.Effect<OutboxStore.OutboxStore["Service"]> = Effect.sy
 
   const keyOf = (name: string, key: string) => `${name} ${key}`
 
+  /** What is dead does not, unless nobody knew it: that may come back to life. */
+  const holdsKey = ({ ended, reason }: Row): boolean => ended !== "dead" || reason === "unknown"
+
   const duplicateOf = (offer: OutboxStore.Offer, since: number): Row | undefined =>
     offer.key === undefined ?
       undefined :
-      keys.get(keyOf(offer.name, offer.key))?.findLast(({ row }) => row.ended !== "dead" && row.createdAt > since)?.row
+      keys.get(keyOf(offer.name, offer.key))?.findLast(({ row }) => holdsKey(row) && row.createdAt > since)?.row
 
   const forgetKeys = (key: string, isForgotten: (taken: Taken) => boolean) => {
     const left = keys.get(key)?.filter((taken) => !isForgotten(taken)) ?? []

@@ -416,7 +416,7 @@ export interface Transaction {
  *
  * - `offerMany` writes in the transaction of the calling fiber, all or nothing, in the order given. An offer with a key
  *   is not written when an entry of its name and key was offered within the last `uniqueFor` milliseconds and is not
- *   dead; what concurrent transactions write is waited for. The answer lists those. `uniqueFor: 0` writes everything.
+ *   dead, or dead as `unknown`, as that may come back to life; where several entries have one key, one of them counts. What concurrent transactions write is waited for. The answer lists those. `uniqueFor: 0` writes everything.
  * - `afterCommit` runs an effect when the outermost transaction of the calling fiber has committed, at once where there
  *   is none, and never when it is rolled back.
  * - `transactionOf` tells the transaction from the context of a fiber.

@@ -3,15 +3,17 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as SqlClient from "effect/sql/SqlClient"
-import type { SqlError } from "effect/sql/SqlError"
+import * as SqlError from "effect/sql/SqlError"
 import type * as Boundary from "../Boundary.ts"
 import * as Decision from "../Decision.ts"
 import * as Dispatcher from "../Dispatcher.ts"
 import type * as Intent from "../Intent.ts"
+import { OutboxError } from "../outbox/OutboxStore.ts"
 import * as Transactions from "../outbox/Transactions.ts"
 import * as SideEffects from "../SideEffects.ts"
 import * as transactions from "./internal/transactions.ts"
@@ -23,7 +25,8 @@ import * as transactions from "./internal/transactions.ts"
  *
  * When the effect succeeds, the boundary releases what was enqueued, and with the dispatcher of the outbox that is written
  * in the same transaction; then the transaction commits. When the effect fails, dies or is interrupted, or what was
- * released cannot be written, all of it is rolled back and discarded. The options are those of `SideEffects.boundary`.
+ * released cannot be written, all of it is rolled back and discarded. What the database says when it refuses is a
+ * `SqlError`, as that of any other statement. The options are those of `SideEffects.boundary`.
  *
  * One inside another is a savepoint with a boundary of its own: when it fails and that is caught, what it wrote and what it
  * enqueued are gone, and the rest goes on.
@@ -79,7 +82,7 @@ export const transaction: {
     options?: Boundary.Options<A, E, Abort>
   ): Effect.Effect<
     A,
-    E | SideEffects.AbortError<Abort> | SqlError,
+    E | SideEffects.AbortError<Abort> | SqlError.SqlError,
     R | SideEffects.SideEffects<never> | SqlClient.SqlClient
   >
   <A = any, E = any, Abort extends boolean = false>(
@@ -88,7 +91,7 @@ export const transaction: {
     self: Effect.Effect<A2, E2, R>
   ) => Effect.Effect<
     A2,
-    E2 | SideEffects.AbortError<Abort> | SqlError,
+    E2 | SideEffects.AbortError<Abort> | SqlError.SqlError,
     R | SideEffects.SideEffects<never> | SqlClient.SqlClient
   >
 } = /*#__PURE__*/ dual(
@@ -108,16 +111,30 @@ export const transaction: {
           return options.onClose?.(closed) ?? Effect.void
         }
       })
-      return Effect.onExitPrimitive(
-        sql.withTransaction(Effect.provideService(unit, transactions.UnitOfWork, sql)),
-        (exit) => {
-          if (exit._tag === "Success" || report === undefined) return undefined
-          for (const intent of report.pending) discard(intent, report.name)
-          return undefined
-        }
+      const whole = unit.pipe(
+        Effect.catchDefect((defect) => {
+          const refused = sqlErrorOf(defect)
+          return refused === undefined ? Effect.die(defect) : Effect.fail(refused)
+        }),
+        Effect.provideService(transactions.UnitOfWork, sql)
       )
+      return Effect.onExitPrimitive(sql.withTransaction(whole), (exit) => {
+        if (exit._tag === "Success" || report === undefined) return undefined
+        for (const intent of report.pending) discard(intent, report.name)
+        return undefined
+      })
     })
 )
+
+/** What the database said when what was released could not be written: an error of the transaction as any other. */
+const sqlErrorOf = (defect: unknown): SqlError.SqlError | undefined => {
+  if (!(defect instanceof Dispatcher.DispatchError)) return undefined
+  for (const { cause } of defect.failures) {
+    const error = Cause.squash(cause)
+    if (error instanceof OutboxError && SqlError.isSqlError(error.cause)) return error.cause
+  }
+  return undefined
+}
 
 const discard = (intent: Intent.Any, name: string | undefined): void =>
   Decision.settle(undefined, {
@@ -212,7 +229,7 @@ const logFailures = (intents: ReadonlyArray<Intent.Any>): Effect.Effect<void> =>
  */
 export const withSimulatedCommit = <A, E, R>(
   self: Effect.Effect<A, E, R>
-): Effect.Effect<A, E | SqlError, R | SqlClient.SqlClient> =>
+): Effect.Effect<A, E | SqlError.SqlError, R | SqlClient.SqlClient> =>
   Effect.withFiber((fiber) => {
     const sql = Context.getUnsafe(fiber.context, SqlClient.SqlClient)
     const around = Context.getOrUndefined(fiber.context, sql.transactionService)

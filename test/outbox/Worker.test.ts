@@ -357,6 +357,31 @@ describe("Outbox.layerWorker", () => {
         })
       ))
 
+    it.effect("suspects that are quick are performed one right after the other", () =>
+      outbox(() =>
+        Effect.gen(function*() {
+          const store = yield* OutboxStore.OutboxStore
+          const ran: Array<string> = []
+          yield* jobs("abcdefgh")
+          for (let i = 0; i < 2; i++) {
+            yield* store.claim({
+              worker: "died",
+              limit: 10,
+              lease: 1000,
+              names: ["jobs:run"],
+              queues: undefined,
+              suspects: false
+            })
+            yield* TestClock.adjust(1001)
+          }
+          yield* start((id) => Effect.sync(() => ran.push(id)))
+          yield* Effect.repeat(quiet, { times: 10 })
+          yield* TestClock.adjust("100 millis")
+          yield* Effect.repeat(quiet, { times: 10 })
+          assert.deepStrictEqual(ran, [..."abcdefgh"])
+        })
+      ))
+
     it.effect("others are begun only when the end of a suspect is written, and it when theirs is", () => {
       const order: Array<string> = []
       return outbox(() =>

@@ -57,7 +57,7 @@ const Claim = Schema.Struct({
   long: Schema.Literals([true, false, false]),
   names: Names,
   queue: Schema.Literals(["all", "all", "q"]),
-  suspects: Schema.Literals([true, false])
+  suspects: Schema.Literals([true, false, false])
 })
 const Reason = Schema.Literals(["exhausted", "crashed", "cancelled", "undecodable", "unknown"])
 const Settle = Schema.Struct({
@@ -182,7 +182,9 @@ const crash = (world: World, entry: Entry) => {
 
 /** Those for whose sake an offer is a duplicate. */
 const holdersOf = ({ keyed }: World, name: string, key: string | undefined) =>
-  keyed.filter((entry) => entry.key === key && entry.name === name && entry.end !== "dead" && !entry.purged)
+  keyed.filter((entry) =>
+    entry.key === key && entry.name === name && (entry.end !== "dead" || entry.reason === "unknown") && !entry.purged
+  )
 
 const contest = (world: World, { key, name }: Entry) => {
   if (holdersOf(world, name, key).length > 1) world.contested.add(`${name} ${key}`)

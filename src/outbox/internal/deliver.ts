@@ -40,7 +40,14 @@ const standardRetry = /*#__PURE__*/ Schedule.jittered(
 )
 const standardAttempts = 20
 
-export const textOfCause = (cause: Cause.Cause<unknown>): string => cut(Cause.pretty(cause))
+/** Whatever has failed, and however it prints itself. */
+export const textOfCause = (cause: Cause.Cause<unknown>): string => {
+  try {
+    return cut(Cause.pretty(cause))
+  } catch (error) {
+    return `It failed with something that cannot be printed: ${error instanceof Error ? error.name : typeof error}`
+  }
+}
 
 const cut = (text: string): string =>
   text.length <= maxErrorLength ? text : `${text.slice(0, maxErrorLength)}\n... (${text.length} characters)`

@@ -9,22 +9,38 @@ import { redactedPaths } from "./redact.ts"
 
 const defaultQueue = "default"
 
+/** In characters: what databases and their drivers take, in whichever way these are encoded. */
+const maxPayload = 4_000_000
+const maxWord = 500
+
+/** It must not be accepted if a worker could not read it, or no index hold it. */
+const atMost = (name: string, what: string, text: string | undefined, most: number, advice: string): void => {
+  if (text === undefined || text.length <= most) return
+  throw new Error(
+    `Side effect "${name}" was enqueued with ${what} of ${text.length} characters, and the outbox takes ${most}. ${advice}`
+  )
+}
+
 /** An intent, as it is written. Throws where something of it cannot be stored. */
 export const offerOf = (intent: Intent.Any, trace: string | undefined): Offer => {
   const { sideEffect } = intent
   const json = encode(intent)
+  const payload = textOf(json)
   const { delay, key, metadata, name, origin, priority = 0, queue = defaultQueue } = intent
   if (!Number.isSafeInteger(priority) || Math.abs(priority) > 1_000_000) {
     throw new Error(
       `Side effect "${name}" was enqueued with priority ${priority}. The outbox takes whole numbers up to a million.`
     )
   }
+  atMost(name, "a payload", payload, maxPayload, "Keep it elsewhere, and enqueue where it is.")
+  atMost(name, "a key", key, maxWord, "Make a digest of it.")
+  atMost(name, "a queue", queue, maxWord, "Give it a shorter name.")
   return {
     id: intent.id,
     name,
     queue,
     priority,
-    payload: textOf(json),
+    payload,
     redacted: redactedPaths(sideEffect as any, intent.payload, json),
     key,
     delay: delay === undefined ? 0 : Math.round(Duration.toMillis(delay)),

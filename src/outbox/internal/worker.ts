@@ -61,6 +61,9 @@ interface Limit {
 
 const millis = (input: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(input))
 
+/** Whoever was not seen for two minutes counts as gone. */
+const showInterval = "30 seconds"
+
 /** How long a suspect waits for the others, and the others for a suspect. */
 const quarantinePatience = "10 seconds"
 
@@ -310,7 +313,8 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     const due = yield* store.nextDueIn(claimOf(freeNames(), 1))
     fruitless = due !== undefined && due <= 0 && held.size <= before ? fruitless + 1 : 0
     const pause = due === undefined ? pollInterval : Math.max(due, Math.min(fruitless * 5, 100))
-    yield* Effect.raceAllFirst([wake, roomier.await, Effect.sleep(Math.min(pause, pollInterval))])
+    const untilSuspicion = Math.max(0, suspicion - clock.currentTimeMillisUnsafe())
+    yield* Effect.raceAllFirst([wake, roomier.await, Effect.sleep(Math.min(pause, pollInterval, untilSuspicion))])
   })
 
   /** Until it succeeds. */
@@ -359,7 +363,15 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     yield* flush
   })
 
+  /** What was claimed ahead of quick handlers that have become slow since is for others to begin. */
+  const handBackAhead = (): void => {
+    if (clock.currentTimeMillisUnsafe() - lastFull < lease / 3) return
+    ahead = Math.min(concurrency, batchSize)
+    for (const one of waiting.splice(next + ahead)) conclude(one, { _tag: "Release" })
+  }
+
   const renewing = Effect.gen(function*() {
+    handBackAhead()
     const all = [...held.values()]
     if (all.length === 0) return
     const asked = clock.currentTimeMillisUnsafe()
@@ -376,7 +388,6 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
   })
 
   const cleaning = Effect.gen(function*() {
-    yield* store.register(self)
     const { unknown } = yield* store.cleanup(retention)
     if (unknown === 0) return
     yield* Effect.logWarning(
@@ -413,25 +424,33 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     )
   })
 
+  /** Waits for an effect no longer than that: closing has to end, also where the database does not answer. */
+  const atMost = (patience: Duration.Input, effect: Effect.Effect<unknown, unknown>): Effect.Effect<unknown> =>
+    Effect.timeoutOption(Effect.interruptible(Fiber.await(fork(effect))), patience)
+
   const wake = yield* store.wake
-  const loops = yield* Effect.forEach([
-    settling,
-    Effect.andThen(Effect.sleep(lease / 3), patient("renew its leases", renewing)),
-    Effect.andThen(toCleanup, patient("clean up", cleaning))
-  ], (turn) => Effect.forkScoped(Effect.forever(turn)))
-  const claimer = yield* Effect.forkScoped(Effect.forever(patient("claim", claiming(wake))))
+  // What the worker does all the time belongs to no trace.
+  const forkLoop = (turn: Effect.Effect<unknown>) =>
+    Effect.forkDetach(Effect.withTracerEnabled(Effect.forever(turn), false))
+  const loops = [
+    yield* forkLoop(settling),
+    yield* forkLoop(Effect.andThen(Effect.sleep(lease / 3), patient("renew its leases", renewing))),
+    yield* forkLoop(Effect.andThen(Effect.sleep(showInterval), patient("show itself", store.register(self)))),
+    yield* forkLoop(Effect.andThen(toCleanup, patient("clean up", cleaning)))
+  ]
+  const claimer = yield* forkLoop(patient("claim", claiming(wake)))
 
   yield* Effect.addFinalizer(() =>
     Effect.gen(function*() {
       closing = true
-      yield* Fiber.interrupt(claimer)
+      yield* atMost("5 seconds", Fiber.interrupt(claimer))
       for (const one of held.values()) if (one.fiber === undefined) conclude(one, { _tag: "Release" })
       waiting.length = 0
       next = 0
       if (yield* waitUntilIdle(gracePeriod)) yield* handBack
-      yield* Fiber.interruptAll(loops)
-      yield* Effect.timeoutOption(Effect.interruptible(flush), "10 seconds")
-      yield* Effect.ignore(store.unregister(id))
+      yield* atMost("5 seconds", Fiber.interruptAll(loops))
+      yield* atMost("10 seconds", flush)
+      yield* atMost("5 seconds", store.unregister(id))
     })
   )
 

@@ -162,7 +162,8 @@ export const make = (options: {
   })
 
   const kill = Effect.fnUntraced(function*(which: Fragment, now: number, reason: OutboxStore.Reason, error: Fragment) {
-    yield* freeKeys(which)
+    // What nobody knows may come back to life.
+    if (reason !== "unknown") yield* freeKeys(which)
     yield* sql`UPDATE ${entries} SET state = 2, reason = ${reason}, lease = NULL, leased_until = 0, finished_at = ${
       time(now)
     },

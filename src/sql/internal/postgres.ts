@@ -160,7 +160,7 @@ settled AS (
   FROM item i
   WHERE e.seq = ANY (ARRAY(SELECT ref FROM item)) AND e.seq = i.ref AND e.lease = i.token
     AND i.tag <> 'gone'
-  RETURNING e.seq, i.token, e.id, e.name, e.key, e.started_at, e.attempts, i.tag, i.elapsed, i.worker, i.outcome, i.error
+  RETURNING e.seq, i.token, e.id, e.name, e.key, e.started_at, e.attempts, i.tag, i.elapsed, i.worker, i.outcome, i.reason, i.error
 )${
         gone ?
           `,
@@ -187,7 +187,7 @@ written AS (
         dead ?
           `,
 freed AS (
-  DELETE FROM ${keys} k USING settled s WHERE s.tag = 'dead' AND k.name = s.name AND k.key = s.key AND k.id = s.id
+  DELETE FROM ${keys} k USING settled s WHERE s.tag = 'dead' AND s.reason <> 'unknown' AND k.name = s.name AND k.key = s.key AND k.id = s.id
 )` :
           ""
       }
@@ -229,7 +229,11 @@ interface Listening {
 }
 
 const listeningOf = (sql: object): Listening | undefined =>
-  "listen" in sql && typeof sql.listen === "function" ? sql as Listening : undefined
+  "listen" in sql && typeof sql.listen === "function" && !hasOneConnection(sql) ? sql as Listening : undefined
+
+/** Whoever listens keeps a connection, and nothing would be left. */
+const hasOneConnection = (sql: object): boolean =>
+  (sql as { readonly config?: { readonly maxConnections?: number } }).config?.maxConnections === 1
 
 // PostgreSQL takes 8000 bytes.
 const longestPayload = 7000

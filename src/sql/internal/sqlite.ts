@@ -100,7 +100,7 @@ RETURNING seq, lease, id, name, queue, rank, payload, key, origin, metadata, tra
 SELECT e.seq, e.attempts, i.outcome, e.started_at, i.elapsed, i.worker, i.error FROM item i
 JOIN ${entries} e ON ${holds} WHERE i.outcome IS NOT NULL ORDER BY e.seq`,
     free: `${items}DELETE FROM ${keys} WHERE (name, key, id) IN (
-  SELECT e.name, e.key, e.id FROM item i JOIN ${entries} e ON ${holds} WHERE i.tag = 'dead' AND e.key IS NOT NULL
+  SELECT e.name, e.key, e.id FROM item i JOIN ${entries} e ON ${holds} WHERE i.tag = 'dead' AND i.reason <> 'unknown' AND e.key IS NOT NULL
 )`,
     forget: `${items}DELETE FROM ${attempts} WHERE entry IN (
   SELECT e.seq FROM item i JOIN ${entries} e ON ${holds} WHERE i.tag = 'gone'
@@ -272,7 +272,7 @@ export const make = (client: SqlClient.SqlClient, tables: Tables, listeners: Lis
           }
           yield* Effect.sleep("5 millis")
         }
-      }).pipe(Effect.catch(() => Effect.sleep("1 second")))
+      }).pipe(Effect.catch(() => Effect.sleep("1 second")), Effect.withTracerEnabled(false))
   )
 
   // SQLite tells nobody. That another connection has written is cheap to see, and only an insert is worth waking for.
