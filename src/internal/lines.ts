@@ -22,7 +22,8 @@ export const inkOf = (colors: boolean | undefined): Ink =>
 /** In one line, and with nothing that a terminal would obey. */
 export const clean = (text: string): string =>
   text.replace(/\s+/g, " ").trim().replace(
-    /\p{Cc}/gu,
+    // What joins characters is part of what they show.
+    /(?!\u200d)[\p{Cc}\p{Cf}]/gu,
     (char) => `\\x${char.codePointAt(0)!.toString(16).padStart(2, "0")}`
   )
 

@@ -101,10 +101,12 @@ export const transaction: {
       const sql = Context.getUnsafe(fiber.context, SqlClient.SqlClient)
       const around = transactions.of(sql, fiber.context)
       let report: Boundary.Report | undefined
+      let early: Intent.Any | undefined
       const unit = SideEffects.boundary(self, {
         ...options,
         onClose: (closed) => {
           report = closed
+          if (closed.outcome === "released") early ??= closed.decisions.find(isPerformed)?.intent
           // It ends together with the transaction around. Where there is none, a boundary around has captured it, and
           // writes too late.
           if (around !== undefined) { for (const intent of closed.intents) Transactions.moveOut(intent, around) }
@@ -115,16 +117,29 @@ export const transaction: {
         Effect.catchDefect((defect) => {
           const refused = sqlErrorOf(defect)
           return refused === undefined ? Effect.die(defect) : Effect.fail(refused)
-        }),
-        Effect.provideService(transactions.UnitOfWork, sql)
+        })
       )
       return Effect.onExitPrimitive(sql.withTransaction(whole), (exit) => {
+        if (early !== undefined && !warned.has(sql)) {
+          warned.add(sql)
+          return Effect.logWarning(earlyMessage(early))
+        }
         if (exit._tag === "Success" || report === undefined) return undefined
         for (const intent of report.pending) discard(intent, report.name)
         return undefined
       })
     })
 )
+
+/** Clients for which it has been said that nothing waits for the commit. */
+const warned = new WeakSet<SqlClient.SqlClient>()
+
+const isPerformed = ({ _tag, ...decision }: Decision.Decision): boolean =>
+  _tag === "Dispatched" && (decision as Decision.Dispatched).attempts > 0
+
+const earlyMessage = ({ name }: Intent.Any): string =>
+  `Side effect "${name}" of SqlSideEffects.transaction was performed before the commit, which may still fail. Give the ` +
+  "live layer dispatcher: Outbox.dispatcher(), or SqlSideEffects.afterCommit(dispatcher). This is said once."
 
 /** What the database said when what was released could not be written: an error of the transaction as any other. */
 const sqlErrorOf = (defect: unknown): SqlError.SqlError | undefined => {

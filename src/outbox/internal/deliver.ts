@@ -38,7 +38,7 @@ const maxErrorLength = 8000
 const standardRetry = /*#__PURE__*/ Schedule.jittered(
   /*#__PURE__*/ Schedule.min([/*#__PURE__*/ Schedule.exponential("2 seconds"), /*#__PURE__*/ Schedule.spaced("1 hour")])
 )
-const standardAttempts = 20
+export const standardAttempts = 20
 
 /** Whatever has failed, and however it prints itself. */
 export const textOfCause = (cause: Cause.Cause<unknown>): string => {

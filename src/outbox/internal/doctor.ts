@@ -1,6 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { counted, plural } from "../../internal/describe.ts"
+import { compilePattern } from "../../internal/pattern.ts"
 import type * as OutboxStore from "../OutboxStore.ts"
 
 /** See `Outbox.Finding`. */
@@ -12,7 +13,8 @@ export interface Finding {
 
 const second = 1000
 const minute = 60 * second
-const day = 24 * 60 * minute
+const hour = 60 * minute
+const day = 24 * hour
 
 /** Over which time offers and deliveries are compared. */
 const window = 10 * minute
@@ -31,7 +33,7 @@ const span = (millis: number): string => {
     : millis < 120 * minute
     ? [minute, "minute"]
     : millis < 2 * day
-    ? [60 * minute, "hour"]
+    ? [hour, "hour"]
     : [day, "day"] as const
   return plural(Math.round(millis / (unit as number)), noun as string)
 }
@@ -148,6 +150,28 @@ const aboutBacklog = (
     : []
 }
 
+const aboutWaiting = (
+  { now }: OutboxStore.Status,
+  counts: ReadonlyArray<OutboxStore.Count>,
+  pauses: ReadonlyArray<OutboxStore.Pause>
+): ReadonlyArray<Finding> => {
+  const stopped = pauses.map(({ kind, what }) => ({
+    kind,
+    matches: kind === "name" ? compilePattern(what) : undefined,
+    what
+  }))
+  const late = counts.filter(({ name, oldest, queue, state }) =>
+    state === "pending" && now - oldest > hour &&
+    !stopped.some(({ kind, matches, what }) => kind === "queue" ? what === queue : matches!(name))
+  )
+  return late.length === 0 ? [] : [warning(
+    `${plural(sum(late), "side effect")} are due, some since more than an hour ago: ${
+      late.map(({ name, queue }) => `${name} (${queue})`).join(", ")
+    }.`,
+    "Does a worker serve their queue and know their names, and is it not busy with something else?"
+  )]
+}
+
 const aboutPauses = (
   { now }: OutboxStore.Status,
   pauses: ReadonlyArray<OutboxStore.Pause>
@@ -185,6 +209,7 @@ export const examine = Effect.fnUntraced(function*(
     ...aboutLeases(status),
     ...aboutWorkers(status, counts, yield* store.workers, names),
     ...aboutBacklog(status, counts),
+    ...aboutWaiting(status, counts, yield* store.pauses),
     ...aboutPauses(status, yield* store.pauses),
     ...aboutDead(counts)
   ]

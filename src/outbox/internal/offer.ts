@@ -9,8 +9,9 @@ import { redactedPaths } from "./redact.ts"
 
 const defaultQueue = "default"
 
-/** In characters: what databases and their drivers take, in whichever way these are encoded. */
-const maxPayload = 4_000_000
+/** In characters: what databases and their drivers take together, in whichever way these are encoded. */
+export const maxPayload = 3_000_000
+const maxMetadata = 200_000
 const maxWord = 500
 
 /** It must not be accepted if a worker could not read it, or no index hold it. */
@@ -33,6 +34,9 @@ export const offerOf = (intent: Intent.Any, trace: string | undefined): Offer =>
     )
   }
   atMost(name, "a payload", payload, maxPayload, "Keep it elsewhere, and enqueue where it is.")
+  const metadataText = metadata === undefined ? undefined : metadataOf(name, metadata)
+  atMost(name, "metadata", metadataText, maxMetadata, "Enqueue less of it.")
+  atMost(name, "an origin", typeof origin === "string" ? origin : undefined, maxMetadata, "Say it shorter.")
   atMost(name, "a key", key, maxWord, "Make a digest of it.")
   atMost(name, "a queue", queue, maxWord, "Give it a shorter name.")
   return {
@@ -45,7 +49,7 @@ export const offerOf = (intent: Intent.Any, trace: string | undefined): Offer =>
     key,
     delay: delay === undefined ? 0 : Math.round(Duration.toMillis(delay)),
     origin: typeof origin === "object" ? origin.name : origin,
-    metadata: metadata === undefined ? undefined : metadataOf(name, metadata),
+    metadata: metadataText,
     trace
   }
 }

@@ -8,7 +8,7 @@ import type * as SideEffect from "../../SideEffect.ts"
 import type * as SideEffectGroup from "../../SideEffectGroup.ts"
 import * as OutboxStore from "../OutboxStore.ts"
 import * as doctor from "./doctor.ts"
-import { textOf } from "./offer.ts"
+import { maxPayload, textOf } from "./offer.ts"
 import * as redact from "./redact.ts"
 
 /**
@@ -228,6 +228,9 @@ const make = (store: OutboxStore.OutboxStore["Service"], groups: ReadonlyArray<S
     const left = redact.leftAt(JSON.parse(stored.payload), stored.redacted)
     if (left !== undefined) {
       return yield* refuse(`there is no stored secret at ${redact.show(left)} to stand for. Give the secret itself.`)
+    }
+    if (stored.payload.length > maxPayload) {
+      return yield* refuse(`it has ${stored.payload.length} characters, and the outbox takes ${maxPayload}.`)
     }
     const changed = yield* store.change({ ids: [id] }, { _tag: "Edit", ...stored })
     if (changed === 0) return yield* refuse("it was begun or removed at this moment. Look again.")

@@ -139,7 +139,9 @@ const secretsOf = (json: unknown, paths: Paths): ReadonlyArray<string> => {
       : isObject(u)
       ? Object.values(u).flatMap(texts)
       : []
-  return paths.flatMap((path) => texts(valueAt(json, path)))
+  // Also as they stand in JSON and in a URL.
+  const quoted = (text: string) => [text, JSON.stringify(text).slice(1, -1), encodeURIComponent(text)]
+  return paths.flatMap((path) => texts(valueAt(json, path))).flatMap(quoted)
 }
 
 /** Takes the secrets of a payload out of a text, as a schema may quote what does not fit. */

@@ -146,9 +146,12 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     if (!one.lost) settleable.openUnsafe()
   }
 
-  const interrupted = (cause: Cause.Cause<unknown>): Outcome =>
+  /** By the worker when it closes; else by somebody inside of the handler, which may end differently another time. */
+  const interrupted = ({ failures }: Claimed, cause: Cause.Cause<unknown>): Outcome =>
     closing
       ? { _tag: "Release" }
+      : failures + 1 < deliver.standardAttempts
+      ? { _tag: "Retry", delay: 1000 * 2 ** Math.min(failures, 11), error: deliver.textOfCause(cause) }
       : { _tag: "Dead", reason: "exhausted", error: deliver.textOfCause(cause), failed: true }
 
   const start = (one: Held): void => {
@@ -157,7 +160,7 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     const fiber = one.fiber = fork(Effect.suspend(() => deliverOne(one.claimed)))
     fiber.addObserver((exit: Exit.Exit<Outcome>) => {
       running--
-      conclude(one, exit._tag === "Success" ? exit.value : interrupted(exit.cause))
+      conclude(one, exit._tag === "Success" ? exit.value : interrupted(one.claimed, exit.cause))
       startWaiting()
     })
   }
@@ -169,22 +172,25 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     // A handler that ends at once comes back to here: the loop that started it goes on.
     if (starting) return
     starting = true
-    while (canStart()) {
-      const one = waiting[next++]!
-      if (one.lost) continue
-      // After a long pause of this process somebody else has it: nothing is begun that cannot be settled.
-      if (clock.currentTimeMillisUnsafe() >= one.until) {
-        one.lost = true
-        forget(one)
-      } else {
-        start(one)
+    try {
+      while (canStart()) {
+        const one = waiting[next++]!
+        if (one.lost) continue
+        // After a long pause of this process somebody else has it: nothing is begun that cannot be settled.
+        if (clock.currentTimeMillisUnsafe() >= one.until) {
+          one.lost = true
+          forget(one)
+        } else {
+          start(one)
+        }
       }
+      if (next === waiting.length) {
+        waiting.length = 0
+        next = 0
+      }
+    } finally {
+      starting = false
     }
-    if (next === waiting.length) {
-      waiting.length = 0
-      next = 0
-    }
-    starting = false
   }
 
   const accept = (claimed: ReadonlyArray<Claimed>, until: number): void => {
@@ -225,12 +231,19 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     })
   }
 
+  const giveBack = (claimed: ReadonlyArray<Claimed>) =>
+    store.settle(
+      claimed.map(({ ref, token }) => ({ ref, token, worker: id, elapsed: 0, outcome: { _tag: "Release" } }))
+    )
+
   const takeBy = (claim: Claim): Effect.Effect<number, OutboxError> =>
     Effect.suspend(() => {
       const asked = clock.currentTimeMillisUnsafe()
-      return Effect.map(store.claim(claim), (claimed) => {
+      return Effect.flatMap(store.claim(claim), (claimed) => {
+        // The database took its time, and nobody waits for this any more.
+        if (closing) return Effect.as(giveBack(claimed), 0)
         accept(claimed, asked + lease)
-        return claimed.length
+        return Effect.succeed(claimed.length)
       })
     })
 
@@ -296,7 +309,7 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     suspicion = began + pollInterval
     if (suspects > 0 || (yield* store.nextDueIn(claim)) !== 0) return
     yield* waitUntilIdle(quarantinePatience)
-    yield* Effect.uninterruptible(takeBy(claim))
+    if ((yield* Effect.uninterruptible(takeBy(claim))) === 0) return
     yield* waitUntilIdle(quarantinePatience)
     // The others have their turn for as long.
     const now = clock.currentTimeMillisUnsafe()
@@ -432,27 +445,30 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
   // What the worker does all the time belongs to no trace.
   const forkLoop = (turn: Effect.Effect<unknown>) =>
     Effect.forkDetach(Effect.withTracerEnabled(Effect.forever(turn), false))
-  const loops = [
-    yield* forkLoop(settling),
-    yield* forkLoop(Effect.andThen(Effect.sleep(lease / 3), patient("renew its leases", renewing))),
-    yield* forkLoop(Effect.andThen(Effect.sleep(showInterval), patient("show itself", store.register(self)))),
-    yield* forkLoop(Effect.andThen(toCleanup, patient("clean up", cleaning)))
-  ]
-  const claimer = yield* forkLoop(patient("claim", claiming(wake)))
+  // What is forked here is ended by the finalizer, and by nothing else.
+  yield* Effect.uninterruptible(Effect.gen(function*() {
+    const loops = [
+      yield* forkLoop(settling),
+      yield* forkLoop(Effect.andThen(Effect.sleep(lease / 3), patient("renew its leases", renewing))),
+      yield* forkLoop(Effect.andThen(Effect.sleep(showInterval), patient("show itself", store.register(self)))),
+      yield* forkLoop(Effect.andThen(toCleanup, patient("clean up", cleaning)))
+    ]
+    const claimer = yield* forkLoop(patient("claim", claiming(wake)))
 
-  yield* Effect.addFinalizer(() =>
-    Effect.gen(function*() {
-      closing = true
-      yield* atMost("5 seconds", Fiber.interrupt(claimer))
-      for (const one of held.values()) if (one.fiber === undefined) conclude(one, { _tag: "Release" })
-      waiting.length = 0
-      next = 0
-      if (yield* waitUntilIdle(gracePeriod)) yield* handBack
-      yield* atMost("5 seconds", Fiber.interruptAll(loops))
-      yield* atMost("10 seconds", flush)
-      yield* atMost("5 seconds", store.unregister(id))
-    })
-  )
+    yield* Effect.addFinalizer(() =>
+      Effect.gen(function*() {
+        closing = true
+        yield* atMost("5 seconds", Fiber.interrupt(claimer))
+        for (const one of held.values()) if (one.fiber === undefined) conclude(one, { _tag: "Release" })
+        waiting.length = 0
+        next = 0
+        if (yield* waitUntilIdle(gracePeriod)) yield* handBack
+        yield* atMost("5 seconds", Fiber.interruptAll(loops))
+        yield* atMost("10 seconds", flush)
+        yield* atMost("5 seconds", store.unregister(id))
+      })
+    )
+  }))
 
   return { id }
 })

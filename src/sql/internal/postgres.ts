@@ -204,9 +204,10 @@ settled AS (
     elapsed = i.elapsed
   FROM item i
   WHERE e.seq = ANY (ARRAY(SELECT ref FROM item)) AND e.seq = i.ref AND e.lease = i.token AND e.state = 0
-  RETURNING e.seq
+  RETURNING e.seq, i.token
 )
-SELECT ref FROM item WHERE (SELECT count(*) FROM settled) < $2::int AND NOT EXISTS (SELECT FROM settled WHERE seq = ref)`,
+SELECT ref FROM item WHERE (SELECT count(*) FROM settled) < $2::int
+  AND NOT EXISTS (SELECT FROM settled s WHERE s.seq = ref AND s.token = item.token)`,
 
     renew: `WITH ${clock}, item AS MATERIALIZED (
   SELECT * FROM json_to_recordset($1::json) AS i(ref bigint, token bigint)

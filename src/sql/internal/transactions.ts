@@ -1,5 +1,5 @@
 import * as Context from "effect/Context"
-import type * as SqlClient from "effect/sql/SqlClient"
+import * as SqlClient from "effect/sql/SqlClient"
 import type { Transaction } from "../../outbox/OutboxStore.ts"
 
 /** The transaction of this client that a fiber with this context is in. */
@@ -8,13 +8,12 @@ export const of = (sql: SqlClient.SqlClient, context: Context.Context<never>): T
   return level === undefined ? undefined : { level, depth: level[1] }
 }
 
-/** The client of the unit of work around. */
-export const UnitOfWork = Context.Reference<SqlClient.SqlClient | undefined>("effect-side-effects/sql/UnitOfWork", {
-  defaultValue: () => undefined
-})
+/** How the keys of all clients begin, under which a context has the transaction of one. */
+const anyClient = SqlClient.TransactionConnection(0).key.slice(0, -1)
 
-/** Whether the unit of work around is a transaction of another client, so that what this one writes is no part of it. */
+/** Whether only a transaction of another client is open, so that what this one writes is no part of it. */
 export const isElsewhere = (sql: SqlClient.SqlClient, context: Context.Context<never>): boolean => {
-  const other = Context.get(context, UnitOfWork)
-  return other !== undefined && of(other, context) !== undefined && of(sql, context) === undefined
+  if (of(sql, context) !== undefined) return false
+  for (const key of context.mapUnsafe.keys()) if (key.startsWith(anyClient)) return true
+  return false
 }
