@@ -225,6 +225,15 @@ describe("Outbox.dispatcher", () => {
           yield* refused(SideEffects.enqueue(Sheet, { cell: 1n })),
           /DispatchError.*\n.*shop:sheet.*Invalid payload for side effect "shop:sheet": it is valid, but cannot be stored as JSON/
         )
+        for (
+          const [options, what] of [
+            [{ key: "k".repeat(501) }, "a key of 501 characters, and the outbox takes 500"],
+            [{ queue: "q".repeat(501) }, "a queue of 501 characters"],
+            [{ metadata: { m: "m".repeat(200_001) } }, "metadata of 200009 characters"]
+          ] as const
+        ) {
+          assert.include(yield* refused(SideEffects.enqueue(Ping, undefined, options)), what)
+        }
         for (const priority of [0.5, NaN, 1_000_001, Infinity]) {
           assert.include(
             yield* refused(SideEffects.enqueue(Ping, undefined, { priority })),

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
+import { Dispatcher, SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
 import { Outbox, OutboxStore } from "effect-side-effects/outbox"
 import { SqlOutboxStore, SqlSideEffects } from "effect-side-effects/sql"
 import { SqliteClient } from "effect-side-effects/sqlite"
@@ -9,6 +9,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { logs } from "../fixtures.ts"
 
 class Send extends SideEffect.make("other-client:send", { description: "Send." }) {}
 
@@ -37,6 +38,13 @@ describe("an outbox with another client than the transaction", () => {
         const store = yield* OutboxStore.OutboxStore
         assert.strictEqual(yield* store.count({}), 0)
 
+        // The same for a transaction that is none of ours.
+        const plain = yield* Effect.exit(
+          sql.withTransaction(Effect.andThen(sql`INSERT INTO orders VALUES ('1043')`, SideEffects.boundary(order)))
+        )
+        assert.include(String(plain), "the transaction is one of another SqlClient than the outbox has")
+        assert.deepStrictEqual([yield* sql`SELECT * FROM orders`, yield* store.count({})], [[], 0])
+
         // Outside of a transaction, and after one, it is nobody else's business.
         yield* SideEffects.boundary(SideEffects.enqueue(Send))
         assert.strictEqual(yield* store.count({}), 1)
@@ -59,4 +67,33 @@ describe("an outbox with another client than the transaction", () => {
       )
       assert.include(error.message, "side-effects outbox migrate")
     }))
+
+  it.live("an inline dispatcher that performs before the commit is warned of, once", () => {
+    const { layer: logging, lines } = logs()
+    const Live = SideEffects.LiveLayer(Group).pipe(
+      Layer.provide(Send.toLayer(() => Effect.void)),
+      Layer.provideMerge(SqliteClient.layer({ filename: ":memory:" })),
+      Layer.provideMerge(logging)
+    )
+    return Effect.gen(function*() {
+      yield* SqlSideEffects.transaction(SideEffects.enqueue(Send))
+      yield* SqlSideEffects.transaction(SideEffects.enqueue(Send))
+      assert.strictEqual(lines.length, 1)
+      assert.include(lines[0], `"other-client:send" of SqlSideEffects.transaction was performed before the commit`)
+      assert.include(lines[0], "SqlSideEffects.afterCommit(dispatcher)")
+    }).pipe(Effect.provide(Live))
+  })
+
+  it.live("nothing is said of one that waits for the commit", () => {
+    const { layer: logging, lines } = logs()
+    const Live = SideEffects.LiveLayer(Group, { dispatcher: SqlSideEffects.afterCommit(Dispatcher.inline()) }).pipe(
+      Layer.provide(Send.toLayer(() => Effect.void)),
+      Layer.provideMerge(SqliteClient.layer({ filename: ":memory:" })),
+      Layer.provideMerge(logging)
+    )
+    return Effect.gen(function*() {
+      yield* SqlSideEffects.transaction(SideEffects.enqueue(Send))
+      assert.deepStrictEqual(lines, [])
+    }).pipe(Effect.provide(Live))
+  })
 })

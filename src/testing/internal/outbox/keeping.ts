@@ -124,6 +124,35 @@ export const keeping: ReadonlyArray<Case> = [
     })
     yield* has("it is claimed", yield* claimOne(store, { names: ["old:name"] }), { id: lost.id, attempts: 1 })
   }),
+  test("what is dead as unknown keeps its key, as it may come back", function*(store) {
+    yield* store.register(worker("a", [mail]))
+    const lost = offer({ name: "old:name", key: "order-1" })
+    yield* store.offerMany([lost], { uniqueFor: hour })
+    yield* Effect.sleep(20)
+    yield* same("it is dead", yield* store.cleanup({ ...long, unknown: 5 }), { removed: 0, unknown: 1 })
+    const again = offer({ name: "old:name", key: "order-1" })
+    yield* same(
+      "a second one is a duplicate",
+      yield* store.offerMany([again], { uniqueFor: hour }),
+      [{ id: again.id, of: lost.id }]
+    )
+    yield* store.register(worker("b", ["old:name"]))
+    yield* same("one is there", (yield* claim(store, { names: ["old:name"] })).length, 1)
+  }),
+  test("an entry that ends frees no key that another one has taken", function*(store) {
+    const first = offer({ key: "order-1" })
+    yield* store.offerMany([first], { uniqueFor: hour })
+    yield* store.change({ ids: [first.id] }, { _tag: "Cancel", reason: "no" })
+    const second = offer({ key: "order-1" })
+    yield* same("the key of a dead one is free", yield* store.offerMany([second], { uniqueFor: hour }), [])
+    yield* store.change({ ids: [first.id] }, { _tag: "Purge" })
+    const third = offer({ key: "order-1" })
+    yield* same(
+      "the second one holds it",
+      yield* store.offerMany([third], { uniqueFor: hour }),
+      [{ id: third.id, of: second.id }]
+    )
+  }),
   test("a worker brings back only what is dead as unknown", function*(store) {
     yield* put(store, offers(2))
     const [one, two] = yield* claim(store)

@@ -227,6 +227,22 @@ export const settling: ReadonlyArray<Case> = [
       yield* same("the holder settles", yield* store.count({ states: ["done"] }), 2)
     }
   ),
+  test("of two deliveries that both went well, the one that is not current is refused, too", function*(store) {
+    yield* put(store, offers(2))
+    const old = yield* claimLost(store)
+    const current = yield* claim(store)
+    const batch = [
+      settlement(old[0]!, done),
+      ...current.map((held) => settlement(held, done)),
+      settlement(old[1]!, done)
+    ]
+    yield* same(
+      "`settle` answers with those that were not settled",
+      new Set(yield* store.settle(batch)),
+      new Set(old.map(({ ref }) => ref))
+    )
+    yield* same("the holder settles", yield* store.count({ states: ["done"] }), 2)
+  }),
   test("a batch of none settles nothing", function*(store) {
     yield* same("nothing is refused", yield* store.settle([]), [])
   }),
