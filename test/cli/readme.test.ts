@@ -16,7 +16,7 @@ const bin = join(root, "dist", "bin", "side-effects.js")
 /** The outbox of a shop: two mails and three calls were performed, and one mail is dead. */
 const fill = Effect.gen(function*() {
   const store = yield* OutboxStore.OutboxStore
-  const mail = "orders:mail:confirmation"
+  const mail = "orders:mail:send-confirmation"
   const call = "orders:warehouse:call"
   yield* store.offerMany(
     [mail, mail, mail, call, call, call].map((name) => ({

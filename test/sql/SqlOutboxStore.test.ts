@@ -586,6 +586,19 @@ describe.skipIf(url === undefined)("on PostgreSQL alone", () => {
       assert.deepStrictEqual(idsOf(yield* claim(there, 1)), [id])
     })))
 
+  it.live("a claim within your transaction leaves it as durable as it is, and one outside does not wait for the disk", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const database = yield* onPostgres
+      const sql = yield* database.connect()
+      const store = yield* storeOn(sql)
+      const setting = Effect.map(sql`SHOW synchronous_commit`, ([row]) => row!["synchronous_commit"])
+      yield* put(store, offer(), offer())
+      const within = yield* sql.withTransaction(Effect.andThen(claim(store, 1), setting))
+      assert.deepStrictEqual([within, yield* setting], ["on", "on"])
+      assert.strictEqual((yield* claim(store, 1)).length, 1)
+      assert.strictEqual(yield* setting, "on")
+    })))
+
   it.live("the table may be in another schema", () =>
     Effect.scoped(Effect.gen(function*() {
       yield* onPostgres

@@ -324,12 +324,15 @@ export const make = Effect.fnUntraced(function*(
     return text.length * 3 > longestPayload ? rows.json({ me, nudges: [] }) : text
   }
 
+  // Its own commit has nothing to wait for the disk for.
+  const notifyAll = "SELECT pg_notify($1, $2), set_config('synchronous_commit', 'off', true)"
+
   // One at a time, as each takes a lock on all of them: those that come meanwhile go together.
   const notify = Effect.gen(function*() {
     while (waiting.length > 0) {
       const nudges = waiting
       waiting = []
-      yield* Effect.ignore(sql.unsafe("SELECT pg_notify($1, $2)", [channel, payloadOf(nudges)]))
+      yield* Effect.ignore(sql.unsafe(notifyAll, [channel, payloadOf(nudges)]))
     }
   }).pipe(Effect.ensuring(Effect.sync(() => notifying = false)))
 
