@@ -24,21 +24,6 @@ interface Taken {
   readonly until: number
 }
 
-/** A key is kept for as long at least, as the next offer may come with a longer window. */
-const keptKeys = 86_400_000
-
-/** For how long a worker that was seen counts as one that is there. */
-const aliveFor = 120_000
-
-/** What became of a delivery, given why its entry is dead. */
-const outcomes: Readonly<Record<OutboxStore.Reason, OutboxStore.Attempt["outcome"]>> = {
-  exhausted: "failed",
-  crashed: "crashed",
-  cancelled: "cancelled",
-  undecodable: "undecodable",
-  unknown: "failed"
-}
-
 /**
  * Makes an empty store in memory.
  *
@@ -155,7 +140,7 @@ export const make: Effect.Effect<OutboxStore.OutboxStore["Service"]> = Effect.sy
     wait(row, options.now + options.delay)
     if (row.key !== undefined) {
       const key = keyOf(row.name, row.key)
-      const taken = { row, until: options.now + Math.max(options.uniqueFor, keptKeys) }
+      const taken = { row, until: options.now + Math.max(options.uniqueFor, OutboxStore.keptKeys) }
       const others = keys.get(key)
       if (others === undefined) keys.set(key, [taken])
       else others.push(taken)
@@ -264,7 +249,7 @@ export const make: Effect.Effect<OutboxStore.OutboxStore["Service"]> = Effect.sy
         wait(row, now)
         return true
       case "Dead":
-        remember(row, outcomes[outcome.reason], elapsed, outcome.error)
+        remember(row, OutboxStore.outcomeOf[outcome.reason], elapsed, outcome.error)
         if (outcome.failed) fail(row, now)
         end(row, now, "dead", outcome.reason)
         return true
@@ -311,7 +296,7 @@ export const make: Effect.Effect<OutboxStore.OutboxStore["Service"]> = Effect.sy
   }
 
   const namesKnown = (now: number): Set<string> =>
-    new Set([...workers.values()].flatMap(({ names, seenAt }) => seenAt > now - aliveFor ? names : []))
+    new Set([...workers.values()].flatMap(({ names, seenAt }) => seenAt > now - OutboxStore.aliveFor ? names : []))
 
   // -- The contract ---------------------------------------------------------------------------------------------------
 

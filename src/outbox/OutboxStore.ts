@@ -221,6 +221,33 @@ export interface Attempt {
 }
 
 /**
+ * What is said of a delivery in the history, given why its entry is dead.
+ *
+ * @internal
+ */
+export const outcomeOf: Readonly<Record<Reason, Attempt["outcome"]>> = {
+  exhausted: "failed",
+  crashed: "crashed",
+  cancelled: "cancelled",
+  undecodable: "undecodable",
+  unknown: "failed"
+}
+
+/**
+ * For how many milliseconds a worker that was seen counts as one that is there.
+ *
+ * @internal
+ */
+export const aliveFor = 120_000
+
+/**
+ * For how many milliseconds a key is remembered at least, whatever the offer that took it said: a later one may ask.
+ *
+ * @internal
+ */
+export const keptKeys = 86_400_000
+
+/**
  * An entry, as operators see it.
  *
  * **Details**

@@ -109,7 +109,7 @@ const drain = (store: OutboxStore["Service"], names: ReadonlyArray<string>): Eff
       Effect.flatMap(look, ([pending, running]) => {
         if (pending + running === 0) return Effect.void
         const again = Effect.flatMap(wait, () => loop(glances + 1))
-        return glances >= patience && glances % patience === 0 && running === 0
+        return glances > 0 && glances % patience === 0 && running === 0
           ? Effect.andThen(
             Effect.logWarning(
               `SideEffects.drain waits for ${

@@ -2,7 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { counted, plural } from "../../internal/describe.ts"
 import { compilePattern } from "../../internal/pattern.ts"
-import type * as OutboxStore from "../OutboxStore.ts"
+import * as OutboxStore from "../OutboxStore.ts"
 
 /** See `Outbox.Finding`. */
 export interface Finding {
@@ -18,8 +18,6 @@ const day = 24 * hour
 
 /** Over which time offers and deliveries are compared. */
 const window = 10 * minute
-/** A worker shows itself every half minute or so. */
-const aliveFor = 2 * minute
 const tolerableSkew = 2 * second
 /** How long an entry may wait after its worker was lost, and how long in a backlog. */
 const tolerableWait = minute
@@ -102,7 +100,7 @@ const aboutWorkers = (
   workers: ReadonlyArray<OutboxStore.Worker>,
   names: ReadonlySet<string> | undefined
 ): ReadonlyArray<Finding> => {
-  const alive = workers.filter(({ seenAt }) => now - seenAt <= aliveFor)
+  const alive = workers.filter(({ seenAt }) => now - seenAt <= OutboxStore.aliveFor)
   const pending = sum(counts.filter(({ state }) => state === "pending"))
   const known = new Set(alive.flatMap(({ names }) => names))
   const orphans = namesOf(waiting(counts).filter(({ name }) => !known.has(name)))

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
-import type * as OutboxStore from "../../outbox/OutboxStore.ts"
+import * as OutboxStore from "../../outbox/OutboxStore.ts"
 import { condition, type Words } from "./filter.ts"
 import type { Hot } from "./hot.ts"
 import type { PauseRow } from "./lanes.ts"
@@ -21,8 +21,7 @@ type SeqRow = { readonly seq: Integer }
 const chunkSize = 5000
 const batchSize = 1000
 
-// For so long a worker counts as there after it was last seen; for so long it is listed.
-const aliveFor = 120_000
+// For so long a worker is listed after it was last seen.
 const rememberedFor = 86_400_000
 
 export const make = (options: {
@@ -154,7 +153,7 @@ export const make = (options: {
   const revive = Effect.fnUntraced(function*(which: Fragment, now: number) {
     yield* sql`INSERT INTO ${keys} (name, key, id, taken_at, until)
       SELECT name, key, id, created_at, ${
-      time(now + rows.keptKeys)
+      time(now + OutboxStore.keptKeys)
     } FROM ${entries} WHERE ${which} AND state = 2 AND key IS NOT NULL
       ORDER BY seq DESC ON CONFLICT (name, key) DO NOTHING`
     yield* sql`UPDATE ${entries} SET state = 0, reason = NULL, finished_at = NULL, failures = 0, failed_at = '', crashes = 0,
@@ -182,7 +181,7 @@ export const make = (options: {
 
   const takeKeys = (which: Fragment, now: number) =>
     sql`INSERT INTO ${keys} (name, key, id, taken_at, until)
-      SELECT name, key, id, created_at, ${time(now + rows.keptKeys)} FROM ${entries}
+      SELECT name, key, id, created_at, ${time(now + OutboxStore.keptKeys)} FROM ${entries}
       WHERE ${which} AND key IS NOT NULL ORDER BY name, key, seq DESC ON CONFLICT (name, key) DO NOTHING`
 
   const freeKeys = (which: Fragment) =>
@@ -225,7 +224,7 @@ export const make = (options: {
 
   const namesKnown = Effect.fnUntraced(function*(now: number) {
     const alive = yield* sql<{ readonly names: string }>`SELECT names FROM ${workers}
-      WHERE seen_at > ${time(now - aliveFor)}`
+      WHERE seen_at > ${time(now - OutboxStore.aliveFor)}`
     return new Set(alive.flatMap(({ names }): Array<string> => JSON.parse(names)))
   })
 

@@ -5,7 +5,7 @@ import * as RcRef from "effect/RcRef"
 import type * as Scope from "effect/Scope"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import type * as OutboxStore from "../../outbox/OutboxStore.ts"
+import * as OutboxStore from "../../outbox/OutboxStore.ts"
 import { type Hot, retrying } from "./hot.ts"
 import { type LaneRow, Lanes, makeIsOpen, type PauseRow } from "./lanes.ts"
 import { anything, type Lane, lanesOf, type Listeners, type Nudge } from "./nudges.ts"
@@ -78,7 +78,7 @@ SELECT now FROM clock`,
 ),
 won AS (
   INSERT INTO ${keys} AS k (name, key, id, taken_at, until)
-  SELECT DISTINCT ON (name, key) name, key, id, ${theTime}, ${theTime} + greatest($2::bigint, ${rows.keptKeys}) FROM offer
+  SELECT DISTINCT ON (name, key) name, key, id, ${theTime}, ${theTime} + greatest($2::bigint, ${OutboxStore.keptKeys}) FROM offer
   WHERE key IS NOT NULL ORDER BY name, key, at ${unique ? "" : "DESC"}
   ON CONFLICT (name, key) DO UPDATE SET id = excluded.id, taken_at = excluded.taken_at, until = excluded.until
   ${unique ? "WHERE k.taken_at <= excluded.taken_at - $2::bigint" : ""}

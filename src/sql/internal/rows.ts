@@ -1,4 +1,4 @@
-import type * as OutboxStore from "../../outbox/OutboxStore.ts"
+import * as OutboxStore from "../../outbox/OutboxStore.ts"
 
 // How the rows of both databases become what the contract speaks of, and back.
 
@@ -185,9 +185,6 @@ const longest = 2 ** 52
 /** A duration in whole milliseconds; what never ends becomes a long time. */
 export const duration = wholeMilliseconds
 
-/** A key is kept for as long at least, as the next offer may come with a longer window. */
-export const keptKeys = 86_400_000
-
 /** What offers of one lane have in common. */
 const laneOf = ({ name, priority, queue }: OutboxStore.Offer): string =>
   `"queue":${json(queue)},"name":${json(name)},"rank":${rankOf(priority)}`
@@ -238,14 +235,6 @@ interface Item {
   readonly error?: string
 }
 
-const outcomes: Readonly<Record<OutboxStore.Reason, OutboxStore.Attempt["outcome"]>> = {
-  exhausted: "failed",
-  crashed: "crashed",
-  cancelled: "cancelled",
-  undecodable: "undecodable",
-  unknown: "failed"
-}
-
 const itemOf = ({ elapsed, outcome, ref, token, worker }: OutboxStore.Settlement): Item => {
   const item = { ref, token, elapsed, worker, delay: 0, failed: 0 } as const
   switch (outcome._tag) {
@@ -269,7 +258,7 @@ const itemOf = ({ elapsed, outcome, ref, token, worker }: OutboxStore.Settlement
         ...item,
         tag: "dead",
         failed: outcome.failed ? 1 : 0,
-        outcome: outcomes[outcome.reason],
+        outcome: OutboxStore.outcomeOf[outcome.reason],
         reason: outcome.reason,
         error: outcome.error
       }

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import type * as OutboxStore from "../../outbox/OutboxStore.ts"
+import * as OutboxStore from "../../outbox/OutboxStore.ts"
 import type { Hot } from "./hot.ts"
 import { inTurn, makeIsOpen, type PauseRow } from "./lanes.ts"
 import type { Lane, Listeners } from "./nudges.ts"
@@ -30,7 +30,7 @@ const statementsOf = ({ attempts, entries, keys, pauses }: Tables) => {
 SELECT ${offerFields.map((field) => `value ->> '$.${field}'`).join(", ")}, ${now} + (value ->> '$.delay'), ${now}
 FROM json_each(?)`
   const takeKeys = `INSERT INTO ${keys} AS k (name, key, id, taken_at, until)
-SELECT value ->> '$.name', value ->> '$.key', value ->> '$.id', ${now}, ${now} + max(?, ${rows.keptKeys}) FROM json_each(?)
+SELECT value ->> '$.name', value ->> '$.key', value ->> '$.id', ${now}, ${now} + max(?, ${OutboxStore.keptKeys}) FROM json_each(?)
 WHERE value ->> '$.key' IS NOT NULL
 ON CONFLICT (name, key) DO UPDATE SET id = excluded.id, taken_at = excluded.taken_at, until = excluded.until`
   const hasKey = `SELECT k.id FROM ${keys} k WHERE k.name = value ->> '$.name' AND k.key = value ->> '$.key'`
