@@ -20,7 +20,7 @@ interface Place {
 const places: ReadonlyArray<Place> = [
   { level: 0, modules: ["internal/"] },
   { level: 1, modules: ["Intent", "Decision", "SideEffect", "Event", "Binding", "SideEffectGroup", "Policy"] },
-  { level: 2, modules: ["Boundary", "Dispatcher", "Recorder", "Place", "Performer"] },
+  { level: 2, modules: ["Boundary", "Dispatcher", "Instruments", "Recorder", "Place", "Performer"] },
   { level: 3, modules: ["SideEffects", "Layers"] },
   { level: 4, modules: ["ModelEvents"] },
   { level: 4, modules: ["bridge/"] },

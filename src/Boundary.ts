@@ -18,6 +18,7 @@ import type * as Binding from "./Binding.ts"
 import * as Decision from "./Decision.ts"
 import { DispatchError } from "./Dispatcher.ts"
 import type * as Event from "./Event.ts"
+import type { Instruments } from "./Instruments.ts"
 import type * as Intent from "./Intent.ts"
 import * as describe from "./internal/describe.ts"
 import type { IntentImpl } from "./internal/intent.ts"
@@ -30,6 +31,8 @@ import type * as SideEffect from "./SideEffect.ts"
  * **Details**
  *
  * - `name`: shown in reports, decisions and errors.
+ * - `origin`: where it comes from, for people: a route, a job. Intents that are told no other have it as their `origin`,
+ *   also those of boundaries inside. A function is asked for each intent.
  * - `detached`: a unit of work of its own, also inside another one: for a job that is forked and may outlive it. Neither the
  *   boundaries around nor their policies have a say, only the layer's policy. Default `false`.
  * - `policy`: asked about every intent of the boundary, and of the boundaries inside it, when it is released.
@@ -48,6 +51,7 @@ import type * as SideEffect from "./SideEffect.ts"
  */
 export interface Options<in A = any, in E = any, Abort extends boolean = boolean> {
   readonly name?: string | undefined
+  readonly origin?: string | (() => string) | undefined
   readonly detached?: boolean | undefined
   readonly policy?: Policy.Policy | undefined
   readonly releaseWhen?: ((exit: Exit.Exit<A, E>) => boolean) | undefined
@@ -157,10 +161,13 @@ export interface Root {
   readonly bindings: (event: string) => ReadonlyArray<Binding.Binding>
   /** Throws when a policy looks for something that the layer does not know. */
   readonly checkPolicy: ((policy: Policy.Policy) => void) | undefined
+  /** Whether what is accepted will happen, so that a transaction or a response may rely on it. */
+  readonly isDurable: (intent: Intent.Any) => boolean
   /** Performs or hands on; everything has its decision, or is pending in the background, when it is done. */
   readonly dispatch: (intents: ReadonlyArray<Intent.Any>) => Effect.Effect<void>
   readonly drain: Effect.Effect<void>
   readonly observer: Decision.Observer | undefined
+  readonly instruments: Instruments | undefined
   /** The dispatcher wants to know where intents are enqueued. */
   readonly noticed?: ((intent: Intent.Any) => void) | undefined
   seq: number
@@ -192,6 +199,11 @@ export class BoundaryState {
   closed: Outcome | undefined = undefined
   /** Whether an own intent remembers a policy. */
   local = false
+  /**
+   * Takes what need not be done before this boundary ends: dispatching what is not durable. It gets that only when all
+   * that is durable has been accepted.
+   */
+  defer: ((dispatch: Effect.Effect<void>) => void) | undefined = undefined
   private asked: Map<unknown, Asked> | undefined = undefined
 
   constructor(root: Root, parent: BoundaryState | undefined, options: Options) {
@@ -290,10 +302,44 @@ export class BoundaryState {
         const intents = this.all()
         // The transaction of a boundary inside may have settled some.
         const left = intents.every(isPending) ? intents : intents.filter(isPending)
-        return Effect.flatMap(root.dispatch(left as any), () => this.conclude("released", exit, intents))
+        return this.observed(this.hand(left, "released", exit, intents), intents)
       }
     }
-    return releaseAsking(this, exit)
+    return this.observed(releaseAsking(this, exit), this.all())
+  }
+
+  private observed<A, E>(self: Effect.Effect<A, E>, intents: ReadonlyArray<IntentImpl>): Effect.Effect<A, E> {
+    const { options: { name }, root: { instruments } } = this
+    return instruments === undefined || intents.length === 0 ? self : instruments.release(self, name, intents as any)
+  }
+
+  /** Dispatches what is left of all intents, and concludes. */
+  hand(
+    left: ReadonlyArray<IntentImpl>,
+    outcome: Outcome,
+    exit: Exit.Exit<unknown, unknown>,
+    all: ReadonlyArray<IntentImpl>
+  ): Effect.Effect<void, DispatchError> {
+    const { defer, root } = this
+    const intents = left as ReadonlyArray<any> as ReadonlyArray<Intent.Any>
+    const now = defer === undefined ? intents : intents.filter(root.isDurable)
+    const conclude = () => this.conclude(outcome, exit, all)
+    if (now.length === intents.length) {
+      return now.length === 0 ? Effect.suspend(conclude) : Effect.flatMap(root.dispatch(now), conclude)
+    }
+    return Effect.flatMap(now.length === 0 ? Effect.void : root.dispatch(now), () => {
+      const rest = intents.filter((intent) => !root.isDurable(intent))
+      const lost = now.find((intent) => Decision.of(intent)?._tag === "Failed")
+      if (lost === undefined) {
+        defer!(Effect.flatMap(root.dispatch(rest), () => Decision.logFailures(rest)))
+      } else {
+        const reason = `was not released: "${lost.name}" could not be kept`
+        for (const intent of rest) {
+          Decision.settle(root.observer, { _tag: "Discarded", intent, by: this.label, reason, cause: undefined })
+        }
+      }
+      return conclude()
+    })
   }
 
   /** The parent ended first. Its fate is decided, so what this boundary holds can neither join nor overtake it. */
@@ -463,8 +509,7 @@ const releaseAsking = /*#__PURE__*/ Effect.fnUntraced(function*(
     left = yield* narrow(root, left, () => asked)
   }
   self.releaseEvents(events)
-  if (left.length > 0) yield* root.dispatch(left as ReadonlyArray<any>)
-  return yield* self.conclude(outcome, exit, intents)
+  return yield* self.hand(left, outcome, exit, intents)
 })
 
 /** Asks the policies about one intent after the other and settles those that are kept in. */

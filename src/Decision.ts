@@ -189,6 +189,19 @@ export const conclude = (observer: Observer | undefined, event: Event.EmittedImp
 /** @internal */
 export type Shared = Omit<Dispatched, "intent">
 
+/**
+ * Logs those that failed and that nobody else logs.
+ *
+ * @internal
+ */
+export const logFailures = (intents: ReadonlyArray<Intent.Any>): Effect.Effect<void> =>
+  Effect.forEach(intents, (intent) => {
+    const decision = of(intent)
+    return decision?._tag === "Failed" && !(intent as unknown as IntentInternal).detached
+      ? logFailure(decision)
+      : Effect.void
+  }, { discard: true })
+
 /** @internal */
 export const logFailure = (decision: Failed): Effect.Effect<void> =>
   Effect.logError(

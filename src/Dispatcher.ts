@@ -16,6 +16,7 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Tracer from "effect/Tracer"
 import * as Decision from "./Decision.ts"
+import type { Instruments } from "./Instruments.ts"
 import * as Intent from "./Intent.ts"
 import { checkNumber } from "./internal/check.ts"
 import * as describe from "./internal/describe.ts"
@@ -82,6 +83,8 @@ export interface Port {
   readonly perform: (intents: ReadonlyArray<Intent.Any>, by: string, options?: Performing) => Effect.Effect<void>
   readonly settle: (decision: Decision.Decision) => void
   readonly underway: (intent: Intent.Any) => void
+  /** @internal */
+  readonly instruments?: Instruments | undefined
 }
 
 /**
@@ -114,7 +117,8 @@ export interface Performing {
  *
  * `dispatch` gets what one boundary released, in order. When it ends, each of the intents has its decision, or it is
  * underway. What has neither fails: with the cause of `dispatch` when that failed or died. `drain` waits until nothing is
- * underway. `noticed` is told of each intent when it is enqueued, in the fiber that enqueues it.
+ * underway. `noticed` is told of each intent when it is enqueued, in the fiber that enqueues it. `isDurable` is for a
+ * dispatcher that is durable for some intents only.
  *
  * @category models
  * @since 0.1.0
@@ -123,6 +127,7 @@ export interface Opened {
   readonly dispatch: (intents: ReadonlyArray<Intent.Any>) => Effect.Effect<void, unknown>
   readonly drain: Effect.Effect<void>
   readonly noticed?: ((intent: Intent.Any) => void) | undefined
+  readonly isDurable?: ((intent: Intent.Any) => boolean) | undefined
 }
 
 const IntentSchema = /*#__PURE__*/ Schema.declare(Intent.isIntent, { identifier: "Intent" })
@@ -299,6 +304,7 @@ export const background = (options?: {
       const slots = Semaphore.makeUnsafe(concurrency)
       const places = Semaphore.makeUnsafe(capacity)
       const underway = new Set<Intent.Any>()
+      const depth = () => port.instruments?.underway("background", underway.size)
       let closing = false
 
       const drain = Effect.suspend(() => FiberSet.awaitEmpty(fibers))
@@ -348,10 +354,12 @@ export const background = (options?: {
         }
         port.underway(intent)
         underway.add(intent)
+        depth()
         return FiberSet.run(
           fibers,
           Effect.onExit(Effect.provideService(perform(intent), InBackground, true), () => {
             underway.delete(intent)
+            depth()
             // Nothing where it has its decision.
             discard(port, intent, "was still underway when its dispatcher was closed")
             return places.release(taken)
@@ -433,7 +441,7 @@ export const route = <
         }
         routeOf.set(name, found.dispatcher)
       }
-      const opened = new Map<Dispatcher<boolean, any, any>, Opened>()
+      const opened = new Map<Dispatcher<boolean, any, any>, Guarded>()
       for (const { dispatcher } of compiled) {
         if (opened.has(dispatcher)) continue
         const own = { ...port, names: new Set([...port.names].filter((name) => routeOf.get(name) === dispatcher)) }
@@ -441,9 +449,10 @@ export const route = <
       }
       return {
         noticed: (intent) => opened.get(routeOf.get(intent.name)!)!.noticed?.(intent),
+        isDurable: (intent) => opened.get(routeOf.get(intent.name)!)!.isDurable(intent),
         drain: Effect.forEach(opened.values(), ({ drain }) => drain, { discard: true, concurrency: "unbounded" }),
         dispatch: (intents) => {
-          const batches = new Map<Opened, Array<Intent.Any>>()
+          const batches = new Map<Guarded, Array<Intent.Any>>()
           for (const one of opened.values()) batches.set(one, [])
           for (const intent of intents) batches.get(opened.get(routeOf.get(intent.name)!)!)!.push(intent)
           return Effect.forEach(
@@ -533,6 +542,12 @@ export const make: {
       })
   })
 
+/** @internal */
+export interface Guarded extends Opened {
+  readonly dispatch: (intents: ReadonlyArray<Intent.Any>) => Effect.Effect<void>
+  readonly isDurable: (intent: Intent.Any) => boolean
+}
+
 /**
  * What a live layer and `route` put around every dispatcher: whatever it does, each intent has its decision or is
  * underway.
@@ -543,11 +558,12 @@ export const guard = (
   dispatcher: Dispatcher<boolean, any, any>,
   port: Port,
   opened: Opened
-): Omit<Opened, "dispatch"> & { readonly dispatch: (intents: ReadonlyArray<Intent.Any>) => Effect.Effect<void> } => ({
+): Guarded => ({
   drain: opened.drain,
   noticed: opened.noticed,
+  isDurable: opened.isDurable ?? (() => dispatcher.durable),
   dispatch: (intents) =>
-    Effect.matchCause(Effect.suspend(() => opened.dispatch(intents)), {
+    Effect.matchCause(observed(dispatcher, port, Effect.suspend(() => opened.dispatch(intents)), intents), {
       onSuccess: () => {
         for (const intent of intents) {
           if ((intent as unknown as IntentInternal).decision === undefined) forgotten(port, dispatcher, intent)
@@ -560,6 +576,13 @@ export const guard = (
       }
     })
 })
+
+const observed = <A, E>(
+  { name }: Dispatcher<boolean, any, any>,
+  { instruments }: Port,
+  dispatch: Effect.Effect<A, E>,
+  intents: ReadonlyArray<Intent.Any>
+): Effect.Effect<A, E> => instruments === undefined ? dispatch : instruments.dispatch(dispatch, name, intents)
 
 const forgotten = (port: Port, { name }: Dispatcher<boolean, any, any>, intent: Intent.Any): void => {
   if ((intent as unknown as IntentInternal).detached) return

@@ -95,6 +95,10 @@ export interface Any extends Pipeable {
 /**
  * One event that was emitted: the fact itself. It is the `origin` of the intents that follow from it.
  *
+ * **Details**
+ *
+ * `origin` is that of the boundary it was emitted in, where that has one: a route, a job.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -103,6 +107,7 @@ export interface Emitted<out E extends Any = Any> {
   readonly name: E["_tag"]
   readonly event: E
   readonly payload: E["payloadSchema"]["Type"]
+  readonly origin: string | undefined
 }
 
 /**
@@ -269,14 +274,16 @@ export class EmittedImpl {
   readonly name: string
   readonly event: any
   readonly payload: any
+  readonly origin: string | undefined
   /** Position in the order of all that was emitted and enqueued. Not for people, so not to be seen. */
   #seq = -1
   #fate: Fate | undefined = undefined
 
-  constructor(event: Any, payload: unknown) {
+  constructor(event: Any, payload: unknown, origin: string | undefined) {
     this.name = event._tag
     this.event = event
     this.payload = payload
+    this.origin = origin
   }
 
   get seq(): number {
@@ -293,7 +300,8 @@ export class EmittedImpl {
   }
 
   toJSON(): unknown {
-    return { _id: "Event", name: this.name, payload: this.payload }
+    const json = { _id: "Event", name: this.name, payload: this.payload }
+    return this.origin === undefined ? json : { ...json, origin: this.origin }
   }
 
   toString(): string {

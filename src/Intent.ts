@@ -50,6 +50,7 @@ export interface Target {
  *   gave one.
  * - `delay`, `queue`, `priority`, `metadata`: for the dispatcher. `origin`: where the wish came from, or the
  *   event it follows from.
+ * - `traceparent`: the span it was enqueued in, as W3C Trace Context writes it; `undefined` where there was none.
  * - `policies`: names of the policies of the `withPolicy` blocks the intent was enqueued in, innermost first.
  *
  * @category models
@@ -67,6 +68,7 @@ export interface Intent<out S extends Target> {
   readonly priority: number | undefined
   readonly origin: string | Event.Emitted | undefined
   readonly metadata: Readonly<Record<string, unknown>> | undefined
+  readonly traceparent: string | undefined
   readonly policies: ReadonlyArray<string>
 }
 
@@ -87,7 +89,7 @@ export interface Any extends Intent<Target> {
  *
  * - `delay`: perform it no earlier than this long after its release.
  * - `key`: the idempotency key; it wins over the one the definition computes.
- * - `origin`: where the wish comes from, for people: a route, a job, an event.
+ * - `origin`: where the wish comes from, for people: a route, a job, an event. Without it, that of the boundary.
  * - `metadata`: anything a policy or a dispatcher of yours wants to read.
  * - `queue`, `priority`: for dispatchers that have queues; those of this process have none and leave them alone.
  *

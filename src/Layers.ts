@@ -19,6 +19,7 @@ import { InvalidPayload, type Root } from "./Boundary.ts"
 import * as Decision from "./Decision.ts"
 import * as Dispatcher from "./Dispatcher.ts"
 import * as Event from "./Event.ts"
+import * as Instruments from "./Instruments.ts"
 import type * as Intent from "./Intent.ts"
 import { codecOf } from "./internal/codec.ts"
 import * as describe from "./internal/describe.ts"
@@ -154,6 +155,8 @@ export const open = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
   handlers: ReadonlyMap<string, HandlerEntry>,
   options: Omit<LiveOptions<boolean, E, R>, "dispatcher"> | undefined
 ) {
+  const instruments = yield* Instruments.Current
+  const observer = instruments?.observer
   const names = new Set(group.sideEffects.keys())
   const known = knownTo(group, options?.policy)
   for (const pattern of dispatcher.patterns) checkSelector(group, `dispatcher ${dispatcher.name}`, pattern)
@@ -163,9 +166,11 @@ export const open = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
     outsideBoundary: options?.outsideBoundary ?? "warn",
     onDispatchError: options?.onDispatchError ?? "log",
     ...known,
+    isDurable: (intent) => opened.isDurable(intent),
     dispatch: (intents) => opened.dispatch(intents as ReadonlyArray<any>),
     drain: Effect.suspend(() => opened.drain),
-    observer: undefined,
+    observer,
+    instruments,
     get noticed() {
       return opened.noticed
     },
@@ -173,11 +178,12 @@ export const open = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
   }
   const port: Dispatcher.Port = {
     names,
-    settle: (decision) => Decision.settle(undefined, decision),
+    settle: (decision) => Decision.settle(observer, decision),
     underway: (intent) => {
       ;(intent as unknown as IntentImpl).detached = true
     },
-    perform: Performer.make(root, handlers, undefined)
+    perform: Performer.make(root, handlers, observer),
+    instruments
   }
   const opened = Dispatcher.guard(dispatcher, port, yield* dispatcher.open(port))
   return { root, perform: port.perform }
@@ -316,6 +322,8 @@ export const recordingRoot = (options: {
   admitEvent: validate,
   bindings: options.bindings ?? unbound,
   checkPolicy: undefined,
+  // Recording is all that will happen, and it happens at once.
+  isDurable: () => true,
   dispatch: (intents) =>
     Effect.sync(() => {
       for (const intent of intents as ReadonlyArray<any>) {
@@ -324,6 +332,7 @@ export const recordingRoot = (options: {
     }),
   drain: Effect.void,
   observer: options.observer,
+  instruments: undefined,
   seq: 0
 })
 
@@ -408,6 +417,7 @@ const counting = (
   Layer.effect(
     SideEffects,
     Effect.gen(function*() {
+      const instruments = yield* Instruments.Current
       const sideEffects = new Map<string, number>()
       const events = new Map<string, number>()
       yield* Effect.addFinalizer(() => {
@@ -424,10 +434,11 @@ const counting = (
       const root = recordingRoot({
         by: name,
         observer: {
-          enqueued: () => {},
-          decided: () => {},
-          emitted: () => {},
+          enqueued: (intent) => instruments?.observer.enqueued(intent),
+          decided: (decision) => instruments?.observer.decided(decision),
+          emitted: (event) => instruments?.observer.emitted(event),
           concluded: (event) => {
+            instruments?.observer.concluded(event)
             if (event.fate?._tag === "Released") describe.tally(events, event.name)
           }
         },
@@ -441,7 +452,7 @@ const counting = (
           Effect.sync(() => {
             for (const intent of intents as ReadonlyArray<any>) {
               describe.tally(sideEffects, intent.name)
-              Decision.settle(undefined, decide(intent))
+              Decision.settle(root.observer, decide(intent))
             }
           })
       })
@@ -512,10 +523,13 @@ const makeAssertNone = /*#__PURE__*/ Effect.fnUntraced(function*() {
     // Before anything else is looked at.
     admit: (sideEffect, payload) =>
       refuse(`Side effect "${sideEffect._tag}" was enqueued`, {
-        intent: new IntentImpl(sideEffect, payload, undefined, {}, undefined, undefined)
+        intent: new IntentImpl(sideEffect, payload, undefined, {}, undefined, undefined, undefined)
       }),
     admitEvent: (event, payload) =>
-      refuse(`Event "${event._tag}" was emitted`, { intent: undefined, event: new Event.EmittedImpl(event, payload) })
+      refuse(`Event "${event._tag}" was emitted`, {
+        intent: undefined,
+        event: new Event.EmittedImpl(event, payload, undefined)
+      })
   })
 })
 

@@ -17,7 +17,7 @@ import { DispatchError, type Performing, type Port } from "./Dispatcher.ts"
 import type * as Intent from "./Intent.ts"
 import { Cancel, Snooze } from "./internal/control.ts"
 import type { HandlerEntry } from "./internal/handler.ts"
-import { Place, SideEffects } from "./Place.ts"
+import { leave, Place, SideEffects } from "./Place.ts"
 import type * as SideEffect from "./SideEffect.ts"
 
 /** A handler and the services it runs with. */
@@ -107,7 +107,8 @@ export const make = (
           const { handle, timeout } = run.handler.entry
           const effect = handle(intent.payload, deliveryOf(run))
           if (!Effect.isEffect(effect)) return Effect.die(new Error(notEffect(intent.name, effect)))
-          return timeout === undefined ? effect : Effect.timeout(effect, timeout)
+          const attempt = timeout === undefined ? effect : Effect.timeout(effect, timeout)
+          return root.instruments === undefined ? attempt : root.instruments.deliver(attempt, deliveryOf(run), by)
         },
         step: () => {
           fiber.setContext(caller)
@@ -192,7 +193,7 @@ const deliveryOf = ({ attempts, intent }: Run): SideEffect.Delivery => ({
 const contextFor = ({ contexts, entry }: Handler, caller: Context.Context<never>): Context.Context<any> => {
   let context = contexts.get(caller)
   if (context === undefined) {
-    context = Context.merge(caller, entry.services)
+    context = Context.merge(leave(caller), entry.services)
     contexts.set(caller, context)
   }
   return context

@@ -10,12 +10,13 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Binding from "./Binding.ts"
 import { BoundaryClosed, BoundaryState, InvalidPayload, NoBoundary, type Options, type Root } from "./Boundary.ts"
 import * as Decision from "./Decision.ts"
 import * as Event from "./Event.ts"
 import type * as Intent from "./Intent.ts"
-import { IntentImpl, type Local } from "./internal/intent.ts"
+import { IntentImpl, type Local, type Told } from "./internal/intent.ts"
 import type { Requirement } from "./internal/requirement.ts"
 import * as Policy from "./Policy.ts"
 import type * as SideEffect from "./SideEffect.ts"
@@ -40,6 +41,8 @@ export class Place {
   readonly guards: ReadonlyArray<Guard>
   /** The handler that is running here, which gets a boundary of its own when it enqueues. */
   readonly handlerOf: string | undefined
+  /** Of what is told none, from the innermost boundary that has one. */
+  readonly origin: Options["origin"]
   /** Set when that handler has ended. */
   over: "released" | "discarded" | undefined = undefined
 
@@ -48,37 +51,49 @@ export class Place {
     boundary: BoundaryState | undefined,
     local: Local | undefined,
     guards: ReadonlyArray<Guard>,
-    handlerOf: string | undefined
+    handlerOf: string | undefined,
+    origin: Options["origin"]
   ) {
     this.root = root
     this.boundary = boundary
     this.local = local
     this.guards = guards
     this.handlerOf = handlerOf
+    this.origin = origin
+  }
+
+  /** Where a fiber with this context stands. */
+  static of(context: Context.Context<never>): Place {
+    const place = Context.getUnsafe(context, SideEffects)
+    if (place.boundary !== undefined || place.handlerOf !== undefined) return place
+    // Where a service has captured its context when it was built, the fiber stands in a boundary all the same.
+    const inside = Context.getOrUndefined(context, Inside)
+    return inside?.root === place.root ? inside : place
   }
 
   /** Outside every boundary. */
-  static outside(root: Root, handlerOf?: string): Place {
+  static outside(root: Root, handlerOf?: string, origin?: Options["origin"]): Place {
     const layer = root.policy
     return new Place(
       root,
       undefined,
       undefined,
       layer?.onEnqueue === undefined ? noGuards : [{ policy: layer, of: "layer" }],
-      handlerOf
+      handlerOf,
+      origin
     )
   }
 
   /** Where a boundary with these options is opened: here, or outside of everything. */
   standing({ detached }: Options): Place {
-    return detached === true ? Place.outside(this.root) : this
+    return detached === true ? Place.outside(this.root, undefined, this.origin) : this
   }
 
   /** The place inside a new boundary. */
   enter(boundary: BoundaryState): Place {
-    const { policy } = boundary.options
+    const { origin, policy } = boundary.options
     const guards = policy?.onEnqueue === undefined ? this.guards : [{ policy, of: boundary }, ...this.guards]
-    return new Place(this.root, boundary, this.local, guards, undefined)
+    return new Place(this.root, boundary, this.local, guards, undefined, origin ?? this.origin)
   }
 
   /** The place inside a `withPolicy`. */
@@ -94,8 +109,21 @@ export class Place {
         names: [policy.name, ...(this.local?.names ?? [])]
       },
       policy.onEnqueue === undefined ? this.guards : [{ policy, of: "local" }, ...this.guards],
-      undefined
+      undefined,
+      this.origin
     )
+  }
+
+  /** Runs an effect here. */
+  provide<A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.updateContext(self, (context: Context.Context<R>) => {
+      const here = Context.add(context, SideEffects, this)
+      return this.boundary === undefined ? here : Context.add(here, Inside, this)
+    }) as Effect.Effect<A, E, R>
+  }
+
+  private whence(): string | undefined {
+    return typeof this.origin === "function" ? this.origin() : this.origin
   }
 
   /** The boundary here. A handler's own is opened when it is first needed. */
@@ -135,7 +163,7 @@ export class Place {
   emit(event: Event.Any, payload: unknown): Effect.Effect<Event.EmittedImpl> {
     const around = this.surrounding()
     const boundary = around ?? new BoundaryState(this.root, undefined, noBoundary)
-    const emitted = new Event.EmittedImpl(event, this.root.admitEvent(event, payload))
+    const emitted = new Event.EmittedImpl(event, this.root.admitEvent(event, payload), this.whence())
     if (boundary.closed !== undefined) return this.lateEvent(boundary, emitted)
     if (around === undefined && this.root.outsideBoundary === "reject") {
       return Effect.die(new NoBoundary({ intent: undefined, event: emitted as any }))
@@ -165,12 +193,17 @@ export class Place {
       sideEffect,
       admitted,
       options.key ?? (sideEffect.idempotencyKey === undefined ? undefined : keyOf(sideEffect, admitted)),
-      options.delay === undefined
-        ? options as Omit<Intent.Options, "delay">
-        : { ...options, delay: delayOf(sideEffect, options.delay) },
+      this.told(sideEffect, options),
       this.local,
-      boundary
+      boundary,
+      Fiber.getCurrent()?.cache.span
     )
+  }
+
+  private told(sideEffect: SideEffect.Any, options: Intent.Options): Told {
+    const delay = options.delay === undefined ? undefined : delayOf(sideEffect, options.delay)
+    if (this.origin !== undefined && options.origin === undefined) return { ...options, delay, origin: this.whence() }
+    return delay === undefined ? options as Told : { ...options, delay }
   }
 
   private fulfil(boundary: BoundaryState, { binding, options, payload }: Binding.Wish): IntentImpl {
@@ -341,3 +374,16 @@ export interface SideEffects<out Name extends string> extends Requirement<Name> 
 export const SideEffects: Context.Service<SideEffects<never>, Place> = /*#__PURE__*/ Context.Service(
   "effect-side-effects/SideEffects"
 )
+
+/**
+ * The innermost boundary, beside the service: what was built with the layer and provides its own context again does not
+ * lead out of it.
+ */
+class Inside extends /*#__PURE__*/ Context.Service<Inside, Place>()("effect-side-effects/Place/Inside") {}
+
+/**
+ * What a handler gets: it is in none of the boundaries of the fiber that dispatches.
+ *
+ * @internal
+ */
+export const leave: (context: Context.Context<never>) => Context.Context<never> = /*#__PURE__*/ Context.omit(Inside)

@@ -91,9 +91,7 @@ export const enqueue = <S extends SideEffect.Any>(
   sideEffect: S,
   ...args: EnqueueArgs<S>
 ): Effect.Effect<Intent.Intent<S>, never, SideEffects<S["_tag"]>> =>
-  Effect.withFiber((fiber) =>
-    Context.getUnsafe(fiber.context, SideEffects).enqueue(sideEffect, args[0], args[1]) as Effect.Effect<any>
-  )
+  Effect.withFiber((fiber) => Place.of(fiber.context).enqueue(sideEffect, args[0], args[1]) as Effect.Effect<any>)
 
 /**
  * The entries of `enqueueAll`, given their definitions: each a definition, its payload, and options.
@@ -115,7 +113,7 @@ export const enqueueAll = <const S extends ReadonlyArray<SideEffect.Any>>(
   entries: Entries<S>
 ): Effect.Effect<{ readonly [K in keyof S]: Intent.Intent<S[K]> }, never, SideEffects<S[number]["_tag"]>> =>
   Effect.withFiber((fiber) => {
-    const place = Context.getUnsafe(fiber.context, SideEffects)
+    const place = Place.of(fiber.context)
     return Effect.forEach(
       entries as ReadonlyArray<readonly [SideEffect.Any, unknown?, Intent.Options?]>,
       ([sideEffect, payload, options]) => Effect.suspend(() => place.enqueue(sideEffect, payload, options))
@@ -186,7 +184,7 @@ export const emit = <E extends Event.Any>(
   event: E,
   ...args: EmitArgs<E>
 ): Effect.Effect<Event.Emitted<E>, never, SideEffects<E["_tag"]>> =>
-  Effect.withFiber((fiber) => Context.getUnsafe(fiber.context, SideEffects).emit(event, args[0]) as Effect.Effect<any>)
+  Effect.withFiber((fiber) => Place.of(fiber.context).emit(event, args[0]) as Effect.Effect<any>)
 
 /**
  * Emits an event after an effect has succeeded, with a payload made of its result and, in `Effect.fn`, of the arguments
@@ -330,15 +328,12 @@ export const boundary: {
   options: Options = noOptions
 ): Effect.Effect<A, E | Dispatcher.DispatchError, R | SideEffects<never>> =>
   Effect.withFiber((fiber) => {
-    const place = Context.getUnsafe(fiber.context, SideEffects).standing(options)
+    const place = Place.of(fiber.context).standing(options)
     const state = place.open(options)
-    return Effect.onExitPrimitive(provide(self, place.enter(state)), (exit) => state.close(exit))
+    return Effect.onExitPrimitive(place.enter(state).provide(self), (exit) => state.close(exit))
   }))
 
 const noOptions: Options = {}
-
-const provide = <A, E, R>(self: Effect.Effect<A, E, R>, place: Place): Effect.Effect<A, E, R> =>
-  Effect.updateContext(self, (context: Context.Context<R>) => Context.add(context, SideEffects, place))
 
 /**
  * The error that `abortOnError` adds.
@@ -366,13 +361,13 @@ export const withPolicy: {
   self: Effect.Effect<A, E, R>,
   policy: Policy.Policy
 ): Effect.Effect<A, E, R | SideEffects<never>> =>
-  Effect.withFiber((fiber) => provide(self, Context.getUnsafe(fiber.context, SideEffects).narrow(policy))))
+  Effect.withFiber((fiber) => Place.of(fiber.context).narrow(policy).provide(self)))
 
 const look = (
   see: (boundary: BoundaryState) => ReadonlyArray<unknown>
 ): Effect.Effect<ReadonlyArray<Intent.Any>, never, SideEffects<never>> =>
   Effect.withFiber((fiber) => {
-    const boundary = Context.getUnsafe(fiber.context, SideEffects).boundary
+    const boundary = Place.of(fiber.context).boundary
     return Effect.succeed(boundary === undefined ? [] : see(boundary).slice() as ReadonlyArray<Intent.Any>)
   })
 
@@ -416,7 +411,7 @@ export const capturedIntents: Effect.Effect<ReadonlyArray<Intent.Any>, never, Si
  */
 export const events: Effect.Effect<ReadonlyArray<Event.Emitted>, never, SideEffects<never>> = /*#__PURE__*/ Effect
   .withFiber((fiber) => {
-    const boundary = Context.getUnsafe(fiber.context, SideEffects).boundary
+    const boundary = Place.of(fiber.context).boundary
     return Effect.succeed((boundary?.emitted() ?? []) as ReadonlyArray<any>)
   })
 
@@ -477,7 +472,7 @@ export const open = <Abort extends boolean = false>(
   options?: Options<unknown, unknown, Abort>
 ): Effect.Effect<ManualBoundary<Abort>, never, SideEffects<never>> =>
   Effect.withFiber((fiber) => {
-    const place = Context.getUnsafe(fiber.context, SideEffects).standing(options ?? noOptions)
+    const place = Place.of(fiber.context).standing(options ?? noOptions)
     let report: Report | undefined
     const state = place.open({
       ...options,
@@ -496,7 +491,7 @@ export const open = <Abort extends boolean = false>(
       })) as Effect.Effect<Report, AbortError<Abort>>
     const see = (f: () => ReadonlyArray<unknown>) => Effect.sync(() => f().slice() as ReadonlyArray<Intent.Any>)
     return Effect.succeed<ManualBoundary<Abort>>({
-      run: (self) => provide(self, inside),
+      run: (self) => inside.provide(self),
       release: end(() => state.release(Exit.void)),
       discard: (reason = "was discarded by hand") =>
         end(() => state.discard(Exit.void, reason)) as Effect.Effect<Report>,
@@ -566,7 +561,7 @@ export const plan = <A, E, R>(
     const place = state === undefined
       ? policiesAround(around).reduceRight((place, policy) => place.narrow(policy), outside)
       : outside.enter(state)
-    return Effect.onExitPrimitive(provide(self, place), (exit) => state?.close(exit) as Effect.Effect<void> | undefined)
+    return Effect.onExitPrimitive(place.provide(self), (exit) => state?.close(exit) as Effect.Effect<void> | undefined)
       .pipe(
         Effect.exit,
         Effect.flatMap((exit) =>
@@ -594,5 +589,5 @@ const policiesAround = (place: Place | undefined): ReadonlyArray<Policy.Policy> 
  * @since 0.1.0
  */
 export const drain: Effect.Effect<void, never, SideEffects<never>> = /*#__PURE__*/ Effect.withFiber((fiber) =>
-  Context.getUnsafe(fiber.context, SideEffects).root.drain
+  Place.of(fiber.context).root.drain
 )

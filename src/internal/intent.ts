@@ -1,5 +1,7 @@
 import type * as Duration from "effect/Duration"
 import * as Inspectable from "effect/Inspectable"
+import type * as Tracer from "effect/Tracer"
+import { traceparentOf } from "./trace.ts"
 
 /** The runtime type of every intent. */
 export const TypeId = "~effect-side-effects/Intent"
@@ -17,10 +19,14 @@ export interface IntentInternal {
   detached: boolean
   /** What the dispatcher has noticed of where it was enqueued. */
   noticed: unknown
+  /** The span it was enqueued in; where that was in another process, its `traceparent`. */
+  readonly trace: Trace | undefined
 }
 
+export type Trace = Tracer.AnySpan | string
+
 /** What an intent was told beside its payload. */
-interface Told {
+export interface Told {
   readonly delay?: Duration.Duration | undefined
   readonly queue?: string | undefined
   readonly priority?: number | undefined
@@ -52,6 +58,7 @@ export class IntentImpl implements IntentInternal {
   readonly key: string | undefined
   readonly #told: Told
   readonly #local: Local | undefined
+  readonly #trace: Trace | undefined
   #seq = -1
   #owner: object | undefined
   #decision: unknown = undefined
@@ -65,6 +72,7 @@ export class IntentImpl implements IntentInternal {
     told: Told,
     local: Local | undefined,
     owner: object | undefined,
+    trace: Trace | undefined,
     id: string = globalThis.crypto.randomUUID()
   ) {
     this.id = id
@@ -75,6 +83,7 @@ export class IntentImpl implements IntentInternal {
     this.#told = told
     this.#local = local
     this.#owner = owner
+    this.#trace = trace
   }
 
   get delay(): Duration.Duration | undefined {
@@ -92,10 +101,16 @@ export class IntentImpl implements IntentInternal {
   get metadata(): Readonly<Record<string, unknown>> | undefined {
     return this.#told.metadata
   }
+  get traceparent(): string | undefined {
+    return typeof this.#trace === "object" ? traceparentOf(this.#trace) : this.#trace
+  }
   get policies(): ReadonlyArray<string> {
     return this.#local === undefined ? noNames : this.#local.names
   }
 
+  get trace(): Trace | undefined {
+    return this.#trace
+  }
   get local(): Local | undefined {
     return this.#local
   }
@@ -132,7 +147,16 @@ export class IntentImpl implements IntentInternal {
 
   /** The same wish, id included, without a decision. */
   copy(): IntentImpl {
-    return new IntentImpl(this.sideEffect, this.payload, this.key, this.#told, this.#local, undefined, this.id)
+    return new IntentImpl(
+      this.sideEffect,
+      this.payload,
+      this.key,
+      this.#told,
+      this.#local,
+      undefined,
+      this.#trace,
+      this.id
+    )
   }
 
   toJSON(): Record<string, unknown> {

@@ -129,6 +129,7 @@ const intentOf = (sideEffect: SideEffect.Any, payload: unknown, claimed: Claimed
     },
     undefined,
     undefined,
+    claimed.trace,
     claimed.id
   )
 

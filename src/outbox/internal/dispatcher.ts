@@ -8,7 +8,7 @@ import * as describe from "../../internal/describe.ts"
 import { compilePattern } from "../../internal/pattern.ts"
 import { OutboxStore } from "../OutboxStore.ts"
 import * as Transactions from "../Transactions.ts"
-import { offerOf, traceOf } from "./offer.ts"
+import { offerOf } from "./offer.ts"
 
 /** How long a fiber that drains waits until it looks again, and after how many looks it wonders whether anybody works. */
 const glance = "20 millis"
@@ -36,9 +36,8 @@ export const make = (options?: {
       const write = (intents: ReadonlyArray<Intent.Any>) =>
         Effect.withFiber<void, unknown>((fiber) => {
           const transaction = store.transactionOf(fiber.context)
-          const trace = traceOf(fiber)
           return Effect.flatMap(
-            store.offerMany(intents.map((intent) => offerOf(intent, trace)), { uniqueFor }),
+            store.offerMany(intents.map(offerOf), { uniqueFor }),
             (duplicates) => {
               const known = new Map(duplicates.map(({ id, of }) => [id, of]))
               const written: Array<Intent.Any> = []

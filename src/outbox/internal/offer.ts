@@ -1,5 +1,4 @@
 import * as Duration from "effect/Duration"
-import type * as Fiber from "effect/Fiber"
 import { InvalidPayload } from "../../Boundary.ts"
 import type * as Intent from "../../Intent.ts"
 import { codecOf } from "../../internal/codec.ts"
@@ -23,7 +22,7 @@ const atMost = (name: string, what: string, text: string | undefined, most: numb
 }
 
 /** An intent, as it is written. Throws where something of it cannot be stored. */
-export const offerOf = (intent: Intent.Any, trace: string | undefined): Offer => {
+export const offerOf = (intent: Intent.Any): Offer => {
   const { sideEffect } = intent
   const json = encode(intent)
   const payload = textOf(json)
@@ -50,7 +49,7 @@ export const offerOf = (intent: Intent.Any, trace: string | undefined): Offer =>
     delay: delay === undefined ? 0 : Math.round(Duration.toMillis(delay)),
     origin: typeof origin === "object" ? origin.name : origin,
     metadata: metadataText,
-    trace
+    trace: intent.traceparent
   }
 }
 
@@ -75,9 +74,3 @@ const metadataOf = (name: string, metadata: Readonly<Record<string, unknown>>): 
 
 /** A payload without a value is stored as `null`. */
 export const textOf = (json: unknown): string => JSON.stringify(json) ?? "null"
-
-/** The W3C `traceparent` of the span that a fiber is in. */
-export const traceOf = ({ cache: { span } }: Fiber.Fiber<unknown, unknown>): string | undefined =>
-  span === undefined || span.traceId.length !== 32
-    ? undefined
-    : `00-${span.traceId}-${span.spanId}-${span.sampled ? "01" : "00"}`

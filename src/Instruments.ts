@@ -1,0 +1,84 @@
+/**
+ * Instruments: what listens to a live layer, to measure it or to watch over it.
+ *
+ * The layer of an entrance that listens provides them, and `LiveLayer`, `ConfigLayer`, `DropLayer` and the worker of the
+ * outbox read them when they are built. Where there are none, nothing is done for them.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Decision from "./Decision.ts"
+import type * as Intent from "./Intent.ts"
+import type * as SideEffect from "./SideEffect.ts"
+
+/**
+ * Listens to a live layer.
+ *
+ * @internal
+ */
+export interface Instruments {
+  readonly observer: Decision.Observer
+  /** Around deciding on and dispatching what a boundary holds. */
+  readonly release: <A, E>(
+    self: Effect.Effect<A, E>,
+    boundary: string | undefined,
+    intents: ReadonlyArray<Intent.Any>
+  ) => Effect.Effect<A, E>
+  /** Around what a dispatcher does with a batch. */
+  readonly dispatch: <A, E>(
+    self: Effect.Effect<A, E>,
+    dispatcher: string,
+    intents: ReadonlyArray<Intent.Any>
+  ) => Effect.Effect<A, E>
+  /** Around one attempt of a handler. */
+  readonly deliver: <A, E, R>(
+    self: Effect.Effect<A, E, R>,
+    delivery: SideEffect.Delivery<any>,
+    dispatcher: string
+  ) => Effect.Effect<A, E, R>
+  /** How many intents are with a dispatcher of the background, each time that changes. */
+  readonly underway: (dispatcher: string, depth: number) => void
+}
+
+/**
+ * Those that a layer is built with.
+ *
+ * @internal
+ */
+export const Current: Context.Reference<Instruments | undefined> = /*#__PURE__*/ Context.Reference<
+  Instruments | undefined
+>("effect-side-effects/Instruments", { defaultValue: () => undefined })
+
+/**
+ * Two that listen side by side, the first one outermost.
+ *
+ * @internal
+ */
+export const both = (a: Instruments, b: Instruments): Instruments => ({
+  observer: {
+    enqueued: (intent) => {
+      a.observer.enqueued(intent)
+      b.observer.enqueued(intent)
+    },
+    decided: (decision) => {
+      a.observer.decided(decision)
+      b.observer.decided(decision)
+    },
+    emitted: (event) => {
+      a.observer.emitted(event)
+      b.observer.emitted(event)
+    },
+    concluded: (event) => {
+      a.observer.concluded(event)
+      b.observer.concluded(event)
+    }
+  },
+  release: (self, boundary, intents) => a.release(b.release(self, boundary, intents), boundary, intents),
+  dispatch: (self, dispatcher, intents) => a.dispatch(b.dispatch(self, dispatcher, intents), dispatcher, intents),
+  deliver: (self, delivery, dispatcher) => a.deliver(b.deliver(self, delivery, dispatcher), delivery, dispatcher),
+  underway: (dispatcher, depth) => {
+    a.underway(dispatcher, depth)
+    b.underway(dispatcher, depth)
+  }
+})
