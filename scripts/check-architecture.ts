@@ -28,9 +28,10 @@ const places: ReadonlyArray<Place> = [
   { level: 4, modules: ["catalog/"] },
   { level: 5, modules: ["sql/"], packages: /^effect\/sql\/[A-Z]\w*$/ },
   { level: 5, modules: ["sqlite/"], packages: /^effect\/(sql|reactivity)\/[A-Z]\w*$/ },
-  { level: 5, modules: ["http/"], packages: /^effect\/http\/[A-Z]\w*$/ },
+  { level: 5, modules: ["http/"], packages: /^effect\/(http|http-api|rpc)\/[A-Z]\w*$/ },
   { level: 5, modules: ["observability/"], packages: /^effect\/observability\/[A-Z]\w*$/ },
-  { level: 6, modules: ["testing/"], packages: /^effect\/testing\/[A-Z]\w*$/ },
+  { level: 5, modules: ["eslint-plugin/"] },
+  { level: 6, modules: ["testing/"], packages: /^effect\/(testing|http)\/[A-Z]\w*$/ },
   { level: 6, modules: ["cli/"], packages: /^effect\/cli\/[A-Z]\w*$/ },
   { level: 6, modules: ["dashboard/"], packages: /^effect\/http\/[A-Z]\w*$/ },
   { level: 7, modules: ["bin/"], packages: /^(effect\/(cli|sql)\/[A-Z]\w*|@effect\/(platform-node|sql-pg)\/[A-Z]\w*)$/ }

@@ -1,0 +1,1 @@
+export * as SideEffectsMiddleware from "./SideEffectsMiddleware.ts"
