@@ -17,7 +17,9 @@ import { summary } from "./lib/report.ts"
 import { background } from "./sections/background.ts"
 import { emptyBoundary } from "./sections/boundary.ts"
 import { catalogue, emitting } from "./sections/events.ts"
+import { http } from "./sections/http.ts"
 import { memory } from "./sections/memory.ts"
+import { observability } from "./sections/observability.ts"
 import { size } from "./sections/size.ts"
 import { nesting, perIntent, policies } from "./sections/throughput.ts"
 import { eventTypes, oneGenerator, types } from "./sections/types.ts"
@@ -38,6 +40,8 @@ const sections: Readonly<Record<string, () => void | Promise<void>>> = {
   events: () => emitting(effort),
   catalogue: () => catalogue(quick ? 1 : 5),
   background: () => background(effort),
+  http: () => http(effort),
+  observability: () => observability(effort),
   size,
   types: () => types(quick ? 1 : 5),
   "event-types": () => eventTypes(quick ? 1 : 5),

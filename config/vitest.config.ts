@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config"
 
 const services = {
   POSTGRES_URL: "the tests on PostgreSQL, such as postgres://postgres@127.0.0.1:5432/test",
+  OXLINT: "the lint rule in oxlint, such as \"npx -y oxlint@1.94.0\"",
   CHROMIUM: "the tests in a browser, such as /usr/bin/chromium"
 }
 for (const [variable, what] of Object.entries(services)) {

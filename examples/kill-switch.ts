@@ -1,10 +1,11 @@
 /**
  * The kill switch: whoever runs the program decides what leaves it, without a release.
  *
- * `SideEffects.ConfigLayer` is `LiveLayer` that reads two settings when it is built, by default from the environment:
+ * `SideEffects.ConfigLayer` is `LiveLayer` that reads its settings when it is built, by default from the environment:
  *
  * - `SIDE_EFFECTS_MODE`: `live`, `drop`, `assert-none` or `record`
  * - `SIDE_EFFECTS_BLOCK`: comma-separated patterns of what must not leave, while all the rest does
+ * - `SIDE_EFFECTS_ALLOW_ONLY`: the other way round; and some numbers, see configuration.ts
  *
  * This file runs the same program with your environment and with several settings. Try
  * `SIDE_EFFECTS_MODE=drop npm run example examples/kill-switch.ts`.

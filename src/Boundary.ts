@@ -14,11 +14,12 @@ import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import type * as Binding from "./Binding.ts"
 import * as Decision from "./Decision.ts"
 import { DispatchError } from "./Dispatcher.ts"
 import type * as Event from "./Event.ts"
-import type { Instruments } from "./Instruments.ts"
+import * as Instruments from "./Instruments.ts"
 import type * as Intent from "./Intent.ts"
 import * as describe from "./internal/describe.ts"
 import type { IntentImpl } from "./internal/intent.ts"
@@ -167,11 +168,40 @@ export interface Root {
   readonly dispatch: (intents: ReadonlyArray<Intent.Any>) => Effect.Effect<void>
   readonly drain: Effect.Effect<void>
   readonly observer: Decision.Observer | undefined
-  readonly instruments: Instruments | undefined
+  readonly instruments: Instruments.Instruments | undefined
+  /** Still to be looked whether instruments are where nobody reads them. */
+  unheard?: boolean
   /** The dispatcher wants to know where intents are enqueued. */
   readonly noticed?: ((intent: Intent.Any) => void) | undefined
+  /** Nothing leaves through it, whatever is enqueued. */
+  readonly recording?: boolean | undefined
+  /** What was left for later by boundaries that have ended, and is being dispatched. */
+  deferred?: Set<Fiber.Fiber<void>>
   seq: number
 }
+
+/**
+ * A fiber dispatches what a boundary has left for later.
+ *
+ * @internal
+ */
+export const later = (root: Root, fiber: Fiber.Fiber<void>): void => {
+  const fibers = root.deferred ??= new Set()
+  fibers.add(fiber)
+  fiber.addObserver(() => fibers.delete(fiber))
+}
+
+/**
+ * Waits until nothing is being dispatched that was left for later.
+ *
+ * @internal
+ */
+export const settled = (root: Root): Effect.Effect<void> =>
+  Effect.suspend(() =>
+    root.deferred === undefined || root.deferred.size === 0
+      ? Effect.void
+      : Effect.andThen(Fiber.awaitAll([...root.deferred]), settled(root))
+  )
 
 /** A policy, and what it remembers in one boundary. */
 interface Asked {
@@ -199,6 +229,8 @@ export class BoundaryState {
   closed: Outcome | undefined = undefined
   /** Whether an own intent remembers a policy. */
   local = false
+  /** Whether it is that which a handler got when it first enqueued. */
+  ofHandler = false
   /**
    * Takes what need not be done before this boundary ends: dispatching what is not durable. It gets that only when all
    * that is durable has been accepted.
@@ -309,8 +341,18 @@ export class BoundaryState {
   }
 
   private observed<A, E>(self: Effect.Effect<A, E>, intents: ReadonlyArray<IntentImpl>): Effect.Effect<A, E> {
-    const { options: { name }, root: { instruments } } = this
-    return instruments === undefined || intents.length === 0 ? self : instruments.release(self, name, intents as any)
+    const { parent, root } = this
+    const { instruments } = root
+    if (intents.length === 0) return self
+    if (instruments === undefined) {
+      if (root.unheard !== true) return self
+      root.unheard = false
+      return Fiber.getCurrent()!.context.mapUnsafe.has(Instruments.Current.key)
+        ? Effect.andThen(Effect.logWarning(beside), self)
+        : self
+    }
+    // What a boundary around takes over is released with that.
+    return parent !== undefined && isCapturing(parent) ? self : instruments.release(self, this, intents as any)
   }
 
   /** Dispatches what is left of all intents, and concludes. */
@@ -402,6 +444,10 @@ export class BoundaryState {
     ) as Effect.Effect<void>
   }
 }
+
+const beside =
+  "Observability.layer() stands beside the layer of the side effects, so nothing is measured. Provide it " +
+  "to that layer instead: Live.pipe(Layer.provide(Observability.layer())). This is said once."
 
 const makeReport = (
   name: string | undefined,

@@ -22,6 +22,7 @@ import { checkNumber } from "./internal/check.ts"
 import * as describe from "./internal/describe.ts"
 import type { IntentInternal } from "./internal/intent.ts"
 import { compilePattern } from "./internal/pattern.ts"
+import * as transaction from "./internal/transaction.ts"
 
 /**
  * The runtime type of every dispatcher.
@@ -83,8 +84,21 @@ export interface Port {
   readonly perform: (intents: ReadonlyArray<Intent.Any>, by: string, options?: Performing) => Effect.Effect<void>
   readonly settle: (decision: Decision.Decision) => void
   readonly underway: (intent: Intent.Any) => void
-  /** @internal */
-  readonly instruments?: Instruments | undefined
+  /** Those of the layer, which may come later than the layer. @internal */
+  readonly instruments?: (() => Instruments | undefined) | undefined
+  /** What the deployer says instead of the code. Whoever asks has it. @internal */
+  readonly setting?: (<K extends keyof Settings>(name: K) => Settings[K]) | undefined
+}
+
+/**
+ * What a deployer can turn in a dispatcher.
+ *
+ * @internal
+ */
+export interface Settings {
+  readonly concurrency: number | undefined
+  readonly capacity: number | undefined
+  readonly gracePeriod: Duration.Duration | undefined
 }
 
 /**
@@ -128,6 +142,12 @@ export interface Opened {
   readonly drain: Effect.Effect<void>
   readonly noticed?: ((intent: Intent.Any) => void) | undefined
   readonly isDurable?: ((intent: Intent.Any) => boolean) | undefined
+  /**
+   * Everything goes to other dispatchers, which are listened to themselves.
+   *
+   * @internal
+   */
+  readonly passesOn?: boolean | undefined
 }
 
 const IntentSchema = /*#__PURE__*/ Schema.declare(Intent.isIntent, { identifier: "Intent" })
@@ -196,6 +216,9 @@ export const proto = <Performs extends boolean, E = never, R = never>(options: {
  * `SideEffect.snooze`) and an intent's `delay` hold up the boundary; intents with a delay run after those without. With
  * `failFast`, what has not begun when a handler fails is dropped.
  *
+ * Under `ConfigLayer`, `SIDE_EFFECTS_CONCURRENCY` takes the place of the number in the code, but not of `concurrency: 1`:
+ * who writes that wants the order.
+ *
  * Once the release has begun it is not interrupted, so that no intent ends half decided: give handlers a `timeout`.
  *
  * **Gotchas**
@@ -210,11 +233,13 @@ export const inline = (options?: {
   readonly failFast?: boolean | undefined
 }): Dispatcher<true> => {
   checkNumber("Dispatcher.inline", "concurrency", options?.concurrency)
-  const forEach = { concurrency: options?.concurrency ?? 1, discard: true } as const
   return proto({
     name: "inline",
     performs: true,
     open: (port) => {
+      // Where the code says 1, the order matters to it, and nobody else turns that.
+      const turned = options?.concurrency === 1 ? undefined : port.setting?.("concurrency")
+      const forEach = { concurrency: turned ?? options?.concurrency ?? 1, discard: true } as const
       const one = options?.failFast === true
         ? failingFast(port)
         : () => (intent: Intent.Any) => port.perform([intent], "inline")
@@ -265,6 +290,9 @@ const InBackground = /*#__PURE__*/ Context.Reference<boolean>("effect-side-effec
   defaultValue: () => false
 })
 
+const inBackground = (context: Context.Context<never>): Context.Context<never> =>
+  Context.add(transaction.leave(context), InBackground, true)
+
 /**
  * Performs released intents in fibers of the layer; the boundary ends as soon as they are handed over.
  *
@@ -281,7 +309,12 @@ const InBackground = /*#__PURE__*/ Context.Reference<boolean>("effect-side-effec
  *   is interrupted, discarded, and logged by name.
  *
  * Handlers are started in the order of release; nothing is said about the order in which they end. A failure is logged.
+ * A handler is outside of the transaction that its boundary may be in, and does not wait for its commit:
+ * `SqlSideEffects.afterCommit` does.
  * `SideEffects.drain` waits until nothing is underway.
+ *
+ * Under `ConfigLayer`, `SIDE_EFFECTS_CONCURRENCY`, `SIDE_EFFECTS_CAPACITY` and `SIDE_EFFECTS_GRACE_PERIOD` take the place
+ * of what the code says.
  *
  * @category dispatchers
  * @since 0.1.0
@@ -291,20 +324,24 @@ export const background = (options?: {
   readonly capacity?: number | undefined
   readonly gracePeriod?: Duration.Input | undefined
 }): Dispatcher<true> => {
-  const concurrency = options?.concurrency ?? 16
-  const capacity = options?.capacity ?? 1024
-  const gracePeriod = Duration.fromInputUnsafe(options?.gracePeriod ?? "30 seconds")
-  checkNumber("Dispatcher.background", "concurrency", concurrency)
-  checkNumber("Dispatcher.background", "capacity", capacity)
+  const standard = {
+    concurrency: options?.concurrency ?? 16,
+    capacity: options?.capacity ?? 1024,
+    gracePeriod: Duration.fromInputUnsafe(options?.gracePeriod ?? "30 seconds")
+  }
+  checkNumber("Dispatcher.background", "concurrency", standard.concurrency)
+  checkNumber("Dispatcher.background", "capacity", standard.capacity)
   return proto({
     name: "background",
     performs: true,
     open: Effect.fnUntraced(function*(port) {
       const fibers = yield* FiberSet.make<void>()
-      const slots = Semaphore.makeUnsafe(concurrency)
-      const places = Semaphore.makeUnsafe(capacity)
+      const { setting } = port
+      const gracePeriod = setting?.("gracePeriod") ?? standard.gracePeriod
+      const slots = Semaphore.makeUnsafe(setting?.("concurrency") ?? standard.concurrency)
+      const places = Semaphore.makeUnsafe(setting?.("capacity") ?? standard.capacity)
       const underway = new Set<Intent.Any>()
-      const depth = () => port.instruments?.underway("background", underway.size)
+      const changed = (by: 1 | -1) => port.instruments?.()?.underway("background", by)
       let closing = false
 
       const drain = Effect.suspend(() => FiberSet.awaitEmpty(fibers))
@@ -354,12 +391,12 @@ export const background = (options?: {
         }
         port.underway(intent)
         underway.add(intent)
-        depth()
+        changed(1)
         return FiberSet.run(
           fibers,
-          Effect.onExit(Effect.provideService(perform(intent), InBackground, true), () => {
+          Effect.onExit(Effect.updateContext(perform(intent), inBackground), () => {
             underway.delete(intent)
-            depth()
+            changed(-1)
             // Nothing where it has its decision.
             discard(port, intent, "was still underway when its dispatcher was closed")
             return places.release(taken)
@@ -448,6 +485,7 @@ export const route = <
         opened.set(dispatcher, guard(dispatcher, own, yield* dispatcher.open(own)))
       }
       return {
+        passesOn: true,
         noticed: (intent) => opened.get(routeOf.get(intent.name)!)!.noticed?.(intent),
         isDurable: (intent) => opened.get(routeOf.get(intent.name)!)!.isDurable(intent),
         drain: Effect.forEach(opened.values(), ({ drain }) => drain, { discard: true, concurrency: "unbounded" }),
@@ -563,7 +601,7 @@ export const guard = (
   noticed: opened.noticed,
   isDurable: opened.isDurable ?? (() => dispatcher.durable),
   dispatch: (intents) =>
-    Effect.matchCause(observed(dispatcher, port, Effect.suspend(() => opened.dispatch(intents)), intents), {
+    Effect.matchCause(observed(dispatcher, port, opened, intents), {
       onSuccess: () => {
         for (const intent of intents) {
           if ((intent as unknown as IntentInternal).decision === undefined) forgotten(port, dispatcher, intent)
@@ -577,12 +615,18 @@ export const guard = (
     })
 })
 
-const observed = <A, E>(
+const observed = (
   { name }: Dispatcher<boolean, any, any>,
-  { instruments }: Port,
-  dispatch: Effect.Effect<A, E>,
+  port: Port,
+  opened: Opened,
   intents: ReadonlyArray<Intent.Any>
-): Effect.Effect<A, E> => instruments === undefined ? dispatch : instruments.dispatch(dispatch, name, intents)
+): Effect.Effect<void, unknown> => {
+  const dispatch = Effect.suspend(() => opened.dispatch(intents))
+  const instruments = port.instruments?.()
+  return instruments === undefined || opened.passesOn === true
+    ? dispatch
+    : instruments.dispatch(dispatch, name, intents)
+}
 
 const forgotten = (port: Port, { name }: Dispatcher<boolean, any, any>, intent: Intent.Any): void => {
   if ((intent as unknown as IntentInternal).detached) return

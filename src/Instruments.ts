@@ -19,10 +19,10 @@ import type * as SideEffect from "./SideEffect.ts"
  */
 export interface Instruments {
   readonly observer: Decision.Observer
-  /** Around deciding on and dispatching what a boundary holds. */
+  /** Around deciding on and dispatching what a boundary holds that no other one waits for. */
   readonly release: <A, E>(
     self: Effect.Effect<A, E>,
-    boundary: string | undefined,
+    boundary: Boundary,
     intents: ReadonlyArray<Intent.Any>
   ) => Effect.Effect<A, E>
   /** Around what a dispatcher does with a batch. */
@@ -37,8 +37,16 @@ export interface Instruments {
     delivery: SideEffect.Delivery<any>,
     dispatcher: string
   ) => Effect.Effect<A, E, R>
-  /** How many intents are with a dispatcher of the background, each time that changes. */
-  readonly underway: (dispatcher: string, depth: number) => void
+  /** One intent more is with a dispatcher of the background, or one less. */
+  readonly underway: (dispatcher: string, change: 1 | -1) => void
+  /** An entry of the outbox is dead, and there never was an intent to decide on. */
+  readonly lost: (name: string, reason: string) => void
+}
+
+/** What they hear of a boundary. That of a handler is released when the handler has ended, in the fiber that dispatches. */
+interface Boundary {
+  readonly options: { readonly name?: string | undefined }
+  readonly ofHandler: boolean
 }
 
 /**
@@ -77,8 +85,12 @@ export const both = (a: Instruments, b: Instruments): Instruments => ({
   release: (self, boundary, intents) => a.release(b.release(self, boundary, intents), boundary, intents),
   dispatch: (self, dispatcher, intents) => a.dispatch(b.dispatch(self, dispatcher, intents), dispatcher, intents),
   deliver: (self, delivery, dispatcher) => a.deliver(b.deliver(self, delivery, dispatcher), delivery, dispatcher),
-  underway: (dispatcher, depth) => {
-    a.underway(dispatcher, depth)
-    b.underway(dispatcher, depth)
+  underway: (dispatcher, change) => {
+    a.underway(dispatcher, change)
+    b.underway(dispatcher, change)
+  },
+  lost: (name, reason) => {
+    a.lost(name, reason)
+    b.lost(name, reason)
   }
 })

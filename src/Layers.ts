@@ -6,8 +6,6 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
-import * as Config from "effect/Config"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
@@ -25,7 +23,6 @@ import { codecOf } from "./internal/codec.ts"
 import * as describe from "./internal/describe.ts"
 import type { HandlerEntry } from "./internal/handler.ts"
 import { IntentImpl } from "./internal/intent.ts"
-import { compilePattern } from "./internal/pattern.ts"
 import * as Performer from "./Performer.ts"
 import { Place, SideEffects } from "./Place.ts"
 import * as Policy from "./Policy.ts"
@@ -134,11 +131,20 @@ export const LiveLayer = <
 ): Layer.Layer<SideEffects<S["_tag"] | Ev["_tag"]>, E, LiveServices<S, Performs, R, Ev>> =>
   Layer.effect(SideEffects, makeLive(group, options as LiveOptions<boolean, E, R> | undefined)) as any
 
-const makeLive = <E, R>(group: SideEffectGroup.Any, options: LiveOptions<boolean, E, R> | undefined) => {
+/**
+ * The value of the service in a live layer. `setting` is asked for what the deployer says instead of the code.
+ *
+ * @internal
+ */
+export const makeLive = <E, R>(
+  group: SideEffectGroup.Any,
+  options: LiveOptions<boolean, E, R> | undefined,
+  setting?: Dispatcher.Port["setting"]
+) => {
   const dispatcher: Dispatcher.Dispatcher<boolean, E, R> = options?.dispatcher ?? Dispatcher.inline()
   return Effect.flatMap(
     dispatcher.performs ? collectHandlers(group, "LiveLayer") : Effect.succeed(noHandlers),
-    (handlers) => Effect.map(open(group, dispatcher, handlers, options), ({ root }) => Place.outside(root))
+    (handlers) => Effect.map(open(group, dispatcher, handlers, options, setting), ({ root }) => Place.outside(root))
   )
 }
 
@@ -153,13 +159,14 @@ export const open = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
   group: SideEffectGroup.Any,
   dispatcher: Dispatcher.Dispatcher<boolean, E, R>,
   handlers: ReadonlyMap<string, HandlerEntry>,
-  options: Omit<LiveOptions<boolean, E, R>, "dispatcher"> | undefined
+  options: Omit<LiveOptions<boolean, E, R>, "dispatcher"> | undefined,
+  setting?: Dispatcher.Port["setting"]
 ) {
   const instruments = yield* Instruments.Current
   const observer = instruments?.observer
   const names = new Set(group.sideEffects.keys())
   const known = knownTo(group, options?.policy)
-  for (const pattern of dispatcher.patterns) checkSelector(group, `dispatcher ${dispatcher.name}`, pattern)
+  for (const pattern of dispatcher.patterns) Policy.checkSelector(group, `dispatcher ${dispatcher.name}`, pattern)
 
   const root: Root = {
     policy: options?.policy,
@@ -171,6 +178,7 @@ export const open = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
     drain: Effect.suspend(() => opened.drain),
     observer,
     instruments,
+    unheard: instruments === undefined,
     get noticed() {
       return opened.noticed
     },
@@ -183,7 +191,8 @@ export const open = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
       ;(intent as unknown as IntentImpl).detached = true
     },
     perform: Performer.make(root, handlers, observer),
-    instruments
+    instruments: () => root.instruments,
+    setting
   }
   const opened = Dispatcher.guard(dispatcher, port, yield* dispatcher.open(port))
   return { root, perform: port.perform }
@@ -197,7 +206,7 @@ const knownTo = (
   const checked = new WeakSet<Policy.Policy>()
   const checkPolicy = (policy: Policy.Policy): void => {
     if (checked.has(policy)) return
-    for (const selector of policy.selectors) checkSelector(group, `policy ${policy.name}`, selector)
+    Policy.check(policy, group)
     checked.add(policy)
   }
   if (policy !== undefined) checkPolicy(policy)
@@ -258,28 +267,6 @@ const stranger = (group: SideEffectGroup.Any, definition: SideEffect.Any | Event
   )
 }
 
-const checkSelector = (group: SideEffectGroup.Any, who: string, selector: Policy.Selector): void => {
-  const problem = unmatched(group, who, selector)
-  if (problem !== undefined) throw new Error(problem)
-}
-
-const unmatched = (group: SideEffectGroup.Any, who: string, selector: Policy.Selector): string | undefined => {
-  if (Event.isEvent(selector)) {
-    return group.eventsByName.get(selector._tag) === selector
-      ? undefined
-      : `${
-        Policy.describeSelector(selector)
-      } in ${who} is no event of group "${group.name}". Correct it, or remove it. ` +
-        `The group has: ${[...group.eventsByName.keys()].join(", ") || "none"}.`
-  }
-  const selects = Policy.selectsName(selector)
-  if (selects === undefined || [...group.sideEffects.keys()].some(selects)) return undefined
-  return `${
-    Policy.describeSelector(selector)
-  } in ${who} matches no side effect of group "${group.name}". Correct it, ` +
-    `or remove it. The group has: ${[...group.sideEffects.keys()].join(", ") || "nothing"}.`
-}
-
 // ---------------------------------------------------------------------------------------------------------------------
 // Recording
 // ---------------------------------------------------------------------------------------------------------------------
@@ -333,6 +320,7 @@ export const recordingRoot = (options: {
   drain: Effect.void,
   observer: options.observer,
   instruments: undefined,
+  recording: true,
   seq: 0
 })
 
@@ -406,8 +394,12 @@ export const TestLayerFor = <S extends SideEffect.Any, Ev extends Event.Any>(
 // Dropping and refusing
 // ---------------------------------------------------------------------------------------------------------------------
 
-/** Counts instead of dispatching; says when the layer is closed what it has seen. */
-const counting = (
+/**
+ * Counts instead of dispatching; says when the layer is closed what it has seen.
+ *
+ * @internal
+ */
+export const counting = (
   name: string,
   verb: string,
   decide: (intent: Intent.Any) => Decision.Decision,
@@ -465,8 +457,12 @@ const total = (what: string, counts: ReadonlyMap<string, number>): string => {
   return `${describe.plural(n, what)}${n === 0 ? "" : `: ${describe.counted(counts)}`}`
 }
 
-/** Nothing leaves. Where the group is known, what follows from events is counted, too. */
-const dropping = (group?: SideEffectGroup.Any): Layer.Layer<SideEffects<any>> =>
+/**
+ * Nothing leaves. Where the group is known, what follows from events is counted, too.
+ *
+ * @internal
+ */
+export const dropping = (group?: SideEffectGroup.Any): Layer.Layer<SideEffects<any>> =>
   counting("DropLayer", "dropped", (intent) => ({
     _tag: "Dropped",
     intent,
@@ -523,101 +519,24 @@ const makeAssertNone = /*#__PURE__*/ Effect.fnUntraced(function*() {
     // Before anything else is looked at.
     admit: (sideEffect, payload) =>
       refuse(`Side effect "${sideEffect._tag}" was enqueued`, {
-        intent: new IntentImpl(sideEffect, payload, undefined, {}, undefined, undefined, undefined)
+        intent: new IntentImpl(sideEffect, valid(sideEffect, payload), undefined, {}, undefined, undefined, undefined)
       }),
     admitEvent: (event, payload) =>
       refuse(`Event "${event._tag}" was emitted`, {
         intent: undefined,
-        event: new Event.EmittedImpl(event, payload, undefined)
+        event: new Event.EmittedImpl(event, valid(event, payload), undefined)
       })
   })
 })
 
-const carries = (exit: Exit.Exit<unknown, unknown>, defect: unknown): boolean =>
-  exit._tag === "Failure" && exit.cause.reasons.some((reason) => Cause.isDieReason(reason) && reason.defect === defect)
-
-// ---------------------------------------------------------------------------------------------------------------------
-// Configuration
-// ---------------------------------------------------------------------------------------------------------------------
-
-const modes = ["live", "drop", "assert-none", "record"] as const
-
-/**
- * The kill switch: the deployer picks the layer without a release.
- *
- * **Details**
- *
- * | config value | meaning |
- * | --- | --- |
- * | `SIDE_EFFECTS_MODE` | `live` (default), `drop`, `assert-none`, or `record`, which performs nothing and logs when the layer is closed what would have left |
- * | `SIDE_EFFECTS_BLOCK` | comma-separated patterns of side effects that are not to leave while all others do |
- *
- * Both are read when the layer is built. A wrong value is a `ConfigError` that lists the right ones.
- *
- * **Gotchas**
- *
- * The handlers' layers are built in every mode, as they are provided from outside. Where that must not happen, as on a
- * machine without credentials, provide `DropLayer` itself.
- *
- * @category layers
- * @since 0.1.0
- */
-export const ConfigLayer = <
-  S extends SideEffect.Any,
-  Ev extends Event.Any,
-  Performs extends boolean = true,
-  E = never,
-  R = never
->(
-  group: SideEffectGroup.SideEffectGroup<S, Ev>,
-  options?: LiveOptions<Performs, E, R>
-): Layer.Layer<SideEffects<S["_tag"] | Ev["_tag"]>, E | Config.ConfigError, LiveServices<S, Performs, R, Ev>> =>
-  Layer.unwrap(Effect.gen(function*() {
-    const mode = yield* Config.String("SIDE_EFFECTS_MODE").pipe(Config.withDefault("live"))
-    const block = yield* Config.String("SIDE_EFFECTS_BLOCK").pipe(Config.withDefault(""))
-    const patterns = block.split(",").map((pattern) => pattern.trim()).filter((pattern) => pattern !== "")
-    for (const pattern of patterns) {
-      const problem = malformed(pattern) ?? unmatched(group, "SIDE_EFFECTS_BLOCK", pattern)
-      if (problem !== undefined) return yield* configError(problem)
-    }
-    const blocked = patterns.length === 0 ? [] : [Policy.block(...patterns)]
-    const policies = options?.policy === undefined ? blocked : [...blocked, options.policy]
-    const policy = policies.length > 1 ? Policy.all(...policies) : policies[0]
-    switch (mode) {
-      case "live":
-        return LiveLayer(group, { ...options, policy })
-      case "drop":
-        return dropping(group)
-      case "assert-none":
-        return AssertNoneLayer
-      case "record":
-        return recording(group, policy)
-    }
-    return yield* configError(
-      `SIDE_EFFECTS_MODE is ${JSON.stringify(mode)}. It takes one of ${modes.join(", ")}; left out, it is live.`
-    )
-  })) as any
-
-const recording = (
-  group: SideEffectGroup.Any,
-  policy: Policy.Policy | undefined
-): Layer.Layer<SideEffects<any>> =>
-  counting(
-    "SIDE_EFFECTS_MODE=record",
-    "held back",
-    (intent) => ({ _tag: "Dispatched", intent, by: "SIDE_EFFECTS_MODE=record", attempts: 0 }),
-    group,
-    policy
-  )
-
-const malformed = (pattern: string): string | undefined => {
+/** What does not fit the schema may hold a secret that is not marked as one. */
+const valid = ({ payloadSchema }: SideEffect.Any | Event.Any, payload: unknown): unknown => {
   try {
-    compilePattern(pattern)
-  } catch (error) {
-    return `SIDE_EFFECTS_BLOCK: ${(error as Error).message}`
+    return payloadSchema.make(payload)
+  } catch {
+    return undefined
   }
-  return undefined
 }
 
-const configError = (message: string): Effect.Effect<never, Config.ConfigError> =>
-  Effect.fail(new Config.ConfigError(new ConfigProvider.SourceError({ message })))
+const carries = (exit: Exit.Exit<unknown, unknown>, defect: unknown): boolean =>
+  exit._tag === "Failure" && exit.cause.reasons.some((reason) => Cause.isDieReason(reason) && reason.defect === defect)

@@ -15,6 +15,7 @@ import type { Root } from "./Boundary.ts"
 import * as Decision from "./Decision.ts"
 import { DispatchError, type Performing, type Port } from "./Dispatcher.ts"
 import type * as Intent from "./Intent.ts"
+import * as ambient from "./internal/ambient.ts"
 import { Cancel, Snooze } from "./internal/control.ts"
 import type { HandlerEntry } from "./internal/handler.ts"
 import { leave, Place, SideEffects } from "./Place.ts"
@@ -107,7 +108,8 @@ export const make = (
           const { handle, timeout } = run.handler.entry
           const effect = handle(intent.payload, deliveryOf(run))
           if (!Effect.isEffect(effect)) return Effect.die(new Error(notEffect(intent.name, effect)))
-          const attempt = timeout === undefined ? effect : Effect.timeout(effect, timeout)
+          const placed = ambient.enter(run.place, effect)
+          const attempt = timeout === undefined ? placed : Effect.timeout(placed, timeout)
           return root.instruments === undefined ? attempt : root.instruments.deliver(attempt, deliveryOf(run), by)
         },
         step: () => {
@@ -244,8 +246,7 @@ const failed = (
       if (onExhausted === undefined) return Effect.void
       // A unit of work of its own, as an attempt is.
       const place = Place.outside(root, intent.name)
-      return Effect.suspend(() => onExhausted(cause, delivery)).pipe(
-        Effect.provideService(SideEffects, place),
+      return place.provide(Effect.suspend(() => onExhausted(cause, delivery))).pipe(
         Effect.onExit((exit) => finish(place, exit) ?? Effect.void),
         Effect.catchCause((died) => Effect.logError(`onExhausted of side effect "${intent.name}" died`, died))
       )

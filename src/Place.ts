@@ -16,6 +16,7 @@ import { BoundaryClosed, BoundaryState, InvalidPayload, NoBoundary, type Options
 import * as Decision from "./Decision.ts"
 import * as Event from "./Event.ts"
 import type * as Intent from "./Intent.ts"
+import * as ambient from "./internal/ambient.ts"
 import { IntentImpl, type Local, type Told } from "./internal/intent.ts"
 import type { Requirement } from "./internal/requirement.ts"
 import * as Policy from "./Policy.ts"
@@ -32,7 +33,7 @@ const noBoundary: Options = {}
 const succeeded = Exit.void
 
 /** @internal */
-export class Place {
+export class Place implements ambient.Standing {
   readonly root: Root
   /** `undefined` outside every boundary. */
   boundary: BoundaryState | undefined
@@ -64,11 +65,17 @@ export class Place {
 
   /** Where a fiber with this context stands. */
   static of(context: Context.Context<never>): Place {
-    const place = Context.getUnsafe(context, SideEffects)
-    if (place.boundary !== undefined || place.handlerOf !== undefined) return place
-    // Where a service has captured its context when it was built, the fiber stands in a boundary all the same.
-    const inside = Context.getOrUndefined(context, Inside)
-    return inside?.root === place.root ? inside : place
+    return placeOf(context)
+  }
+
+  seen(context: Context.Context<never>): Place {
+    return Place.of(context)
+  }
+
+  /** Whether an old function that is called here does what it always did: nothing asks it to wait, or not to. */
+  get isOutside(): boolean {
+    const { boundary, handlerOf, local, root } = this
+    return boundary === undefined && handlerOf === undefined && local === undefined && root.recording !== true
   }
 
   /** Outside every boundary. */
@@ -116,10 +123,16 @@ export class Place {
 
   /** Runs an effect here. */
   provide<A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    return Effect.updateContext(self, (context: Context.Context<R>) => {
-      const here = Context.add(context, SideEffects, this)
-      return this.boundary === undefined ? here : Context.add(here, Inside, this)
-    }) as Effect.Effect<A, E, R>
+    return Effect.updateContext(
+      ambient.enter(this, self),
+      (context: Context.Context<R>) => this.within(context)
+    ) as Effect.Effect<A, E, R>
+  }
+
+  /** What stands here, given all else that is around. */
+  within<R>(context: Context.Context<R>): Context.Context<R | SideEffects<never>> {
+    const here = Context.add(context, SideEffects, this)
+    return this.boundary === undefined ? here : Context.add(here, Inside, this)
   }
 
   private whence(): string | undefined {
@@ -130,6 +143,7 @@ export class Place {
   surrounding(): BoundaryState | undefined {
     if (this.boundary === undefined && this.handlerOf !== undefined) {
       this.boundary = new BoundaryState(this.root, undefined, { name: `handler of ${this.handlerOf}` })
+      this.boundary.ofHandler = true
       this.boundary.closed = this.over
     }
     return this.boundary
@@ -152,7 +166,7 @@ export class Place {
     if (around === undefined && this.root.outsideBoundary === "reject") {
       return Effect.die(new NoBoundary({ intent: intent as any }))
     }
-    if (this.guards.length === 0 && around !== undefined) return this.push(boundary, intent, around)
+    if (around !== undefined && this.isUnguarded()) return this.push(boundary, intent, around)
     return Effect.andThen(
       this.ask(boundary, intent as any),
       this.atOnce(around, () => this.push(boundary, intent, around))
@@ -170,7 +184,7 @@ export class Place {
     }
     const wishes = Binding.follow(this.root.bindings(emitted.name), emitted as any)
     const intents = wishes.map((wish) => this.fulfil(boundary, wish))
-    if (this.guards.length === 0 && around !== undefined) return this.record(boundary, emitted, intents, around)
+    if (around !== undefined && this.isUnguarded()) return this.record(boundary, emitted, intents, around)
     return Effect.andThen(
       Effect.forEach(intents, (intent) => this.ask(boundary, intent as any), { discard: true }),
       this.atOnce(around, () => this.record(boundary, emitted, intents, around))
@@ -215,6 +229,10 @@ export class Place {
         ? new InvalidPayload({ sideEffect: error.sideEffect, binding: binding.id, event, problem: error.problem })
         : Binding.died(event, binding, error)
     }
+  }
+
+  private isUnguarded(): boolean {
+    return this.guards.length === 0 || this.guards.every(({ policy }) => policy.isSilent?.() === true)
   }
 
   /** At the call site, innermost first. */
@@ -387,3 +405,17 @@ class Inside extends /*#__PURE__*/ Context.Service<Inside, Place>()("effect-side
  * @internal
  */
 export const leave: (context: Context.Context<never>) => Context.Context<never> = /*#__PURE__*/ Context.omit(Inside)
+
+/**
+ * Where a fiber with this context stands. Domain code calls nothing else of this module: as a function of its own it does
+ * not take the class into bundles that build no layer.
+ *
+ * @internal
+ */
+export const placeOf = (context: Context.Context<never>): Place => {
+  const place = Context.getUnsafe(context, SideEffects)
+  if (place.boundary !== undefined || place.handlerOf !== undefined) return place
+  // Where a service has captured its context when it was built, the fiber stands in a boundary all the same.
+  const inside = Context.getOrUndefined(context, Inside)
+  return inside?.root === place.root ? inside : place
+}

@@ -9,10 +9,12 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
+import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as Event from "./Event.ts"
 import type * as Intent from "./Intent.ts"
 import { compilePattern } from "./internal/pattern.ts"
 import * as SideEffect from "./SideEffect.ts"
+import type * as SideEffectGroup from "./SideEffectGroup.ts"
 
 /**
  * The runtime type of every policy.
@@ -60,6 +62,8 @@ export interface Policy {
   readonly state: (() => unknown) | undefined
   readonly onEnqueue: ((intent: Intent.Any, state: any) => Effect.Effect<void> | void) | undefined
   readonly decide: ((intent: Intent.Any, state: any) => Effect.Effect<Verdict> | Verdict) | undefined
+  /** Whether its `onEnqueue` need not be asked just now. @internal */
+  readonly isSilent?: (() => boolean) | undefined
 }
 
 /**
@@ -406,6 +410,92 @@ export const all = (...policies: ReadonlyArray<Policy>): Policy =>
       undefined
   })
 
+/**
+ * A policy that can be flipped while the program runs: whatever the ref holds.
+ *
+ * **When to use**
+ *
+ * As the policy of a live layer, for a kill switch that needs no restart. What sets the ref is up to you: an admin route, a
+ * signal, a table that is polled, a message that all processes hear.
+ *
+ * **Details**
+ *
+ * The ref is looked at when each intent is enqueued and once more when it is decided on, so a flip also counts in boundaries
+ * that are open already. A policy that remembers (`limit`, `dedupe`) keeps what it remembers per boundary and per value of
+ * the ref; when the same value comes back, it goes on from there. Decisions name the policy that was asked:
+ * `dropped by policy dynamic(block("mail:**"))`.
+ *
+ * **Gotchas**
+ *
+ * What has been released is not called back: neither what is underway in the background nor what was written to the outbox,
+ * for which there is `Outbox.pause`. A live layer that looks for patterns that match nothing sees only those that the ref
+ * held at first: ask `Policy.check` before you set it.
+ *
+ * **Example** (A kill switch)
+ *
+ * ```ts
+ * import { Policy, SideEffect, SideEffects } from "effect-side-effects"
+ * import { Effect, SubscriptionRef } from "effect"
+ *
+ * class SendMail extends SideEffect.make("docs:mail:send", { description: "Send a mail." }) {}
+ *
+ * const program = Effect.gen(function*() {
+ *   const ref = yield* SubscriptionRef.make(Policy.allowAll)
+ *   const work = SideEffects.boundary(SideEffects.enqueue(SendMail), { policy: Policy.dynamic(ref) })
+ *   yield* work // leaves
+ *   yield* SubscriptionRef.set(ref, Policy.block("docs:mail:*"))
+ *   yield* work // stays in
+ * })
+ *
+ * await Effect.runPromise(Effect.provide(program, SideEffects.TestLayer))
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const dynamic = (ref: SubscriptionRef.SubscriptionRef<Policy>): Policy => {
+  // Whoever makes it where it is used asks, counts and checks as one.
+  let policy = dynamics.get(ref)
+  if (policy === undefined) dynamics.set(ref, policy = makeDynamic(ref))
+  return policy
+}
+
+const dynamics = /*#__PURE__*/ new WeakMap<SubscriptionRef.SubscriptionRef<Policy>, Policy>()
+
+const makeDynamic = (ref: SubscriptionRef.SubscriptionRef<Policy>): Policy => {
+  const nameOf = (policy: Policy, by = policy.name): string => `dynamic(${by})`
+  const speakFor = (policy: Policy, verdict: Verdict): Verdict =>
+    verdict?._tag === "Drop" || verdict?._tag === "Duplicate"
+      ? { ...verdict, by: nameOf(policy, verdict.by) }
+      : verdict
+  const stateOf = (policy: Policy, states: Map<Policy, unknown>): unknown => {
+    if (policy.state === undefined) return undefined
+    if (!states.has(policy)) states.set(policy, policy.state())
+    return states.get(policy)
+  }
+  return {
+    [TypeId]: TypeId,
+    get name() {
+      return nameOf(SubscriptionRef.getUnsafe(ref))
+    },
+    selectors: SubscriptionRef.getUnsafe(ref).selectors,
+    state: () => new Map<Policy, unknown>(),
+    isSilent: () => SubscriptionRef.getUnsafe(ref).onEnqueue === undefined,
+    onEnqueue: (intent, states) => {
+      const policy = SubscriptionRef.getUnsafe(ref)
+      return policy.onEnqueue?.(intent, stateOf(policy, states))
+    },
+    decide: (intent, states) => {
+      const policy = SubscriptionRef.getUnsafe(ref)
+      const answer = policy.decide?.(intent, stateOf(policy, states)) ?? allow
+      if (answer === allow) return allow
+      return Effect.isEffect(answer)
+        ? Effect.map(answer, (verdict) => speakFor(policy, verdict))
+        : speakFor(policy, answer)
+    }
+  }
+}
+
 /** @internal */
 export const toEffect = (answer: Effect.Effect<Verdict> | Verdict): Effect.Effect<Verdict> =>
   Effect.isEffect(answer) ? answer : answer?._tag === undefined
@@ -447,6 +537,45 @@ export const selectsName = (selector: Selector): ((name: string) => boolean) | u
   if (SideEffect.isSideEffect(selector)) return (name) => name === selector._tag
   return typeof selector === "string" || selector instanceof RegExp ? compilePattern(selector) : undefined
 }
+
+/**
+ * Throws when a policy looks for something that a group does not have, as a live layer does when it is built or when a
+ * boundary with that policy is opened.
+ *
+ * **When to use**
+ *
+ * Before a policy is put into the ref of `dynamic`: a kill switch for `"mial:**"` stops nothing.
+ *
+ * @category selectors
+ * @since 0.1.0
+ */
+export const check = (policy: Policy, group: SideEffectGroup.Any): void => {
+  for (const selector of policy.selectors) checkSelector(group, `policy ${policy.name}`, selector)
+}
+
+/** @internal */
+export const checkSelector = (group: SideEffectGroup.Any, who: string, selector: Selector): void => {
+  const problem = unmatched(group, who, selector)
+  if (problem !== undefined) throw new Error(problem)
+}
+
+/** @internal */
+export const unmatched = (group: SideEffectGroup.Any, who: string, selector: Selector): string | undefined => {
+  if (Event.isEvent(selector)) {
+    return group.eventsByName.get(selector._tag) === selector
+      ? undefined
+      : nothing(selector, who, `is no event of group "${group.name}"`, group.eventsByName.keys())
+  }
+  const selects = selectsName(selector)
+  return selects === undefined || [...group.sideEffects.keys()].some(selects)
+    ? undefined
+    : nothing(selector, who, `matches no side effect of group "${group.name}"`, group.sideEffects.keys())
+}
+
+const nothing = (selector: Selector, who: string, what: string, names: Iterable<string>): string =>
+  `${describeSelector(selector)} in ${who} ${what}. Correct it, or remove it. The group has: ${
+    [...names].join(", ") || "none"
+  }.`
 
 const compile = (what: string, selectors: ReadonlyArray<Selector>): (intent: Intent.Any) => boolean => {
   if (selectors.length === 0) {

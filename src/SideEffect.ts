@@ -20,6 +20,7 @@ import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import type * as Types from "effect/Types"
 import type * as Intent from "./Intent.ts"
+import * as ambient from "./internal/ambient.ts"
 import { checkNumber } from "./internal/check.ts"
 import * as control from "./internal/control.ts"
 import {
@@ -30,8 +31,9 @@ import {
   type ToPayloadSchema
 } from "./internal/definition.ts"
 import type { HandlerEntry } from "./internal/handler.ts"
+import * as legacy from "./internal/legacy.ts"
 import type { Names, Without } from "./internal/requirement.ts"
-import { here } from "./internal/site.ts"
+import { here, type Site } from "./internal/site.ts"
 
 /**
  * The runtime type of every definition.
@@ -336,14 +338,163 @@ export const make = <
   readonly defaults?: Defaults | undefined
   readonly aliases?: ReadonlyArray<string> | undefined
   readonly annotations?: Context.Context<never> | undefined
-}): SideEffect<Name, ToPayloadSchema<P>> =>
+}): SideEffect<Name, ToPayloadSchema<P>> => makeAt(here(make), name, options)
+
+const makeAt = (site: Site, name: string, options: {
+  readonly description: string
+  readonly payload?: unknown
+  readonly idempotencyKey?: ((payload: any) => string) | undefined
+  readonly defaults?: Defaults | undefined
+  readonly aliases?: ReadonlyArray<string> | undefined
+  readonly annotations?: Context.Context<never> | undefined
+}): any =>
   define<Fields>(Proto, {
-    ...fieldsOf("Side effect", name, here(make), options),
+    ...fieldsOf("Side effect", name, site, options),
     key: `effect-side-effects/SideEffect/Handler/${name}`,
     idempotencyKey: options.idempotencyKey,
     defaults: options.defaults ?? {},
     aliases: options.aliases ?? []
   })
+
+/**
+ * What `fromFunction` makes of a function.
+ *
+ * **Details**
+ *
+ * - `definition`: for groups and policies, and for `SideEffects.enqueue` with the arguments as an array.
+ * - `layer`: the handler. It performs the function.
+ * - `call`: what takes the place of the function. It resolves to `undefined` where it has enqueued.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FromFunction<
+  in out Name extends string,
+  in out Payload extends PayloadSchema,
+  in out Args extends ReadonlyArray<any>,
+  out A
+> {
+  readonly definition: SideEffect<Name, Payload>
+  readonly layer: Layer.Layer<Handler<Name>>
+  readonly call: (...args: Args) => Promise<A | undefined>
+}
+
+/**
+ * The schema of the arguments of a function that were given none: JSON values, in an array.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Arguments<in out Args extends ReadonlyArray<any>>
+  extends Schema.Codec<Readonly<Args>, ReadonlyArray<Schema.Json>>
+{
+  readonly "~type.make.in": Readonly<Args>
+}
+
+/**
+ * Makes a side effect of a function that was written without Effect, for the time in which old callers and new ones live
+ * side by side.
+ *
+ * **When to use**
+ *
+ * To get the promise functions of a program behind boundaries before each of their callers is rewritten: export `call`
+ * under the old name, add `definition` to a group, provide `layer`, and open boundaries.
+ *
+ * **Details**
+ *
+ * `call` finds out by itself where it stands, in a fiber as well as behind an `await` that a fiber waits for.
+ *
+ * - Inside a boundary it enqueues, resolves to `undefined`, and logs a warning once per call site with `deprecation`: the
+ *   line to write instead. `false` says nothing.
+ * - Outside every boundary it calls the function, and returns what that returns.
+ * - Inside a handler it enqueues as well. The function that `layer` performs may call its own `call`: that performs it.
+ * - Under a layer that lets nothing leave (`TestLayer`, `DropLayer`, `AssertNoneLayer`) it is enqueued without a boundary,
+ *   too, as long as no `await` lies before it. In `plan` it is, wherever it lies.
+ * - It rejects with the defect where `enqueue` would die: `BoundaryClosed`, `PolicyViolation`, `InvalidPayload`.
+ *
+ * The payload is the array of arguments, copied when they are passed. Without `payload` they have to be JSON values, and
+ * what is not rejects with a `TypeError` that says where it is. With a schema of the tuple they can be whatever that
+ * encodes. What the function rejects with is a typed failure, so `defaults.retry` applies to it. The catalogue shows
+ * the tag `from-function`.
+ *
+ * **Gotchas**
+ *
+ * - What a caller did with the result it now has to do without: the type of `call` says so.
+ * - A method is passed bound: `mailer.send.bind(mailer)`.
+ * - Behind an `await`, a boundary is known through `AsyncLocalStorage`, which Node, Bun and Deno have. Elsewhere a warning says
+ *   that such a call is performed at once.
+ * - What an emitter or a pool calls later stands where the emitter or pool was started. If that was in a boundary, the
+ *   call is too late and rejects with `BoundaryClosed`.
+ * - A rejection that nobody handles ends a Node process, as with any promise.
+ * - From the first `fromFunction` on, a fiber pauses once before its first boundary, as after `Effect.yieldNow`.
+ *
+ * **Example** (Old code inside a boundary)
+ *
+ * ```ts
+ * import { SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
+ * import { Effect, Layer } from "effect"
+ *
+ * const sent: Array<string> = []
+ *
+ * const mail = SideEffect.fromFunction(
+ *   "orders:mail:send",
+ *   async (to: string, subject: string) => {
+ *     sent.push(`${subject} to ${to}`)
+ *   },
+ *   {
+ *     description: "Email a customer.",
+ *     deprecation: "yield* SideEffects.enqueue(mail.definition, [to, subject])"
+ *   }
+ * )
+ * const sendMail = mail.call
+ *
+ * // Nothing has changed here.
+ * const placeOrder = async (customer: string) => {
+ *   await sendMail(customer, "Your order")
+ *   if (customer === "") throw new Error("Who is it for?")
+ * }
+ *
+ * const program = SideEffects.boundary(Effect.tryPromise(() => placeOrder("")))
+ *
+ * const Live = SideEffects.LiveLayer(SideEffectGroup.make("orders").add(mail.definition)).pipe(
+ *   Layer.provide(mail.layer)
+ * )
+ * await Effect.runPromise(program.pipe(Effect.ignore, Effect.provide(Live)))
+ *
+ * if (sent.length !== 0) throw new Error("The order has failed, so no mail may be sent")
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromFunction = <
+  const Name extends string,
+  Args extends ReadonlyArray<any>,
+  A,
+  P extends PayloadSchema & { readonly Type: Readonly<Args> } = Arguments<Args>
+>(name: Name, f: (...args: Args) => A, options: {
+  readonly description: string
+  readonly deprecation?: string | false | undefined
+  readonly payload?: P | undefined
+  readonly idempotencyKey?: ((args: P["Type"]) => string) | undefined
+  readonly defaults?: Defaults | undefined
+  readonly aliases?: ReadonlyArray<string> | undefined
+  readonly annotations?: Context.Context<never> | undefined
+}): FromFunction<Name, P, Args, Awaited<A>> => {
+  ambient.arm()
+  const definition = makeAt(here(fromFunction), name, {
+    ...options,
+    payload: options.payload ?? legacy.Arguments,
+    annotations: legacy.annotations(f.name, options.annotations)
+  }) as SideEffect<Name, any>
+  const replacement = options.deprecation ??
+    `yield* SideEffects.enqueue(definition, [...]) with the definition of "${name}".`
+  return {
+    definition,
+    layer: definition.toLayer(legacy.perform(name, f)) as Layer.Layer<Handler<Name>>,
+    call: legacy.dropIn(definition, f, replacement)
+  }
+}
 
 /**
  * Ends the handler and the intent: it is not tried again, and `onExhausted` is not run. The decision is `Dropped`, by

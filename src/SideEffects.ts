@@ -9,22 +9,22 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
 import * as Predicate from "effect/Predicate"
-import { BoundaryClosed, type BoundaryState, type Options, type Report } from "./Boundary.ts"
+import { BoundaryClosed, type BoundaryState, type Options, type Report, settled } from "./Boundary.ts"
 import type * as Dispatcher from "./Dispatcher.ts"
 import type * as Event from "./Event.ts"
 import type * as Intent from "./Intent.ts"
 import * as describe from "./internal/describe.ts"
 import { recordingRoot } from "./Layers.ts"
-import { Place, SideEffects } from "./Place.ts"
+import { Place, placeOf, SideEffects } from "./Place.ts"
 import * as Policy from "./Policy.ts"
 import * as Recorder from "./Recorder.ts"
 import type * as SideEffect from "./SideEffect.ts"
 
 export { BoundaryClosed, InvalidPayload, NoBoundary } from "./Boundary.ts"
+export { ConfigLayer } from "./ConfigLayer.ts"
 export { DispatchError } from "./Dispatcher.ts"
 export {
   AssertNoneLayer,
-  ConfigLayer,
   DropLayer,
   LiveLayer,
   type LiveOptions,
@@ -91,7 +91,7 @@ export const enqueue = <S extends SideEffect.Any>(
   sideEffect: S,
   ...args: EnqueueArgs<S>
 ): Effect.Effect<Intent.Intent<S>, never, SideEffects<S["_tag"]>> =>
-  Effect.withFiber((fiber) => Place.of(fiber.context).enqueue(sideEffect, args[0], args[1]) as Effect.Effect<any>)
+  Effect.withFiber((fiber) => placeOf(fiber.context).enqueue(sideEffect, args[0], args[1]) as Effect.Effect<any>)
 
 /**
  * The entries of `enqueueAll`, given their definitions: each a definition, its payload, and options.
@@ -113,7 +113,7 @@ export const enqueueAll = <const S extends ReadonlyArray<SideEffect.Any>>(
   entries: Entries<S>
 ): Effect.Effect<{ readonly [K in keyof S]: Intent.Intent<S[K]> }, never, SideEffects<S[number]["_tag"]>> =>
   Effect.withFiber((fiber) => {
-    const place = Place.of(fiber.context)
+    const place = placeOf(fiber.context)
     return Effect.forEach(
       entries as ReadonlyArray<readonly [SideEffect.Any, unknown?, Intent.Options?]>,
       ([sideEffect, payload, options]) => Effect.suspend(() => place.enqueue(sideEffect, payload, options))
@@ -184,7 +184,7 @@ export const emit = <E extends Event.Any>(
   event: E,
   ...args: EmitArgs<E>
 ): Effect.Effect<Event.Emitted<E>, never, SideEffects<E["_tag"]>> =>
-  Effect.withFiber((fiber) => Place.of(fiber.context).emit(event, args[0]) as Effect.Effect<any>)
+  Effect.withFiber((fiber) => placeOf(fiber.context).emit(event, args[0]) as Effect.Effect<any>)
 
 /**
  * Emits an event after an effect has succeeded, with a payload made of its result and, in `Effect.fn`, of the arguments
@@ -328,7 +328,7 @@ export const boundary: {
   options: Options = noOptions
 ): Effect.Effect<A, E | Dispatcher.DispatchError, R | SideEffects<never>> =>
   Effect.withFiber((fiber) => {
-    const place = Place.of(fiber.context).standing(options)
+    const place = placeOf(fiber.context).standing(options)
     const state = place.open(options)
     return Effect.onExitPrimitive(place.enter(state).provide(self), (exit) => state.close(exit))
   }))
@@ -361,13 +361,13 @@ export const withPolicy: {
   self: Effect.Effect<A, E, R>,
   policy: Policy.Policy
 ): Effect.Effect<A, E, R | SideEffects<never>> =>
-  Effect.withFiber((fiber) => Place.of(fiber.context).narrow(policy).provide(self)))
+  Effect.withFiber((fiber) => placeOf(fiber.context).narrow(policy).provide(self)))
 
 const look = (
   see: (boundary: BoundaryState) => ReadonlyArray<unknown>
 ): Effect.Effect<ReadonlyArray<Intent.Any>, never, SideEffects<never>> =>
   Effect.withFiber((fiber) => {
-    const boundary = Place.of(fiber.context).boundary
+    const boundary = placeOf(fiber.context).boundary
     return Effect.succeed(boundary === undefined ? [] : see(boundary).slice() as ReadonlyArray<Intent.Any>)
   })
 
@@ -411,7 +411,7 @@ export const capturedIntents: Effect.Effect<ReadonlyArray<Intent.Any>, never, Si
  */
 export const events: Effect.Effect<ReadonlyArray<Event.Emitted>, never, SideEffects<never>> = /*#__PURE__*/ Effect
   .withFiber((fiber) => {
-    const boundary = Place.of(fiber.context).boundary
+    const boundary = placeOf(fiber.context).boundary
     return Effect.succeed((boundary?.emitted() ?? []) as ReadonlyArray<any>)
   })
 
@@ -472,7 +472,7 @@ export const open = <Abort extends boolean = false>(
   options?: Options<unknown, unknown, Abort>
 ): Effect.Effect<ManualBoundary<Abort>, never, SideEffects<never>> =>
   Effect.withFiber((fiber) => {
-    const place = Place.of(fiber.context).standing(options ?? noOptions)
+    const place = placeOf(fiber.context).standing(options ?? noOptions)
     let report: Report | undefined
     const state = place.open({
       ...options,
@@ -583,11 +583,13 @@ const policiesAround = (place: Place | undefined): ReadonlyArray<Policy.Policy> 
 }
 
 /**
- * Waits until everything that was handed to a background dispatcher is done, retries and delays included.
+ * Waits until everything that was handed to a background dispatcher is done, retries and delays included, and before
+ * that for what an HTTP middleware is dispatching after the response.
  *
  * @category inspection
  * @since 0.1.0
  */
-export const drain: Effect.Effect<void, never, SideEffects<never>> = /*#__PURE__*/ Effect.withFiber((fiber) =>
-  Place.of(fiber.context).root.drain
-)
+export const drain: Effect.Effect<void, never, SideEffects<never>> = /*#__PURE__*/ Effect.withFiber((fiber) => {
+  const { root } = placeOf(fiber.context)
+  return Effect.andThen(settled(root), root.drain)
+})

@@ -779,7 +779,9 @@ describe("layers", () => {
       assert.deepStrictEqual(calls, [])
       const what = "3 side effects: shop:mail ×1, audit:write ×1, monitor:ping ×1, after 1 event: shop:order:placed ×1"
       assert.deepStrictEqual(log.lines, [
+        "INFO Configuration of group \"shop\": SIDE_EFFECTS_MODE=drop",
         `INFO DropLayer dropped ${what}`,
+        "INFO Configuration of group \"shop\": SIDE_EFFECTS_MODE=record",
         `INFO SIDE_EFFECTS_MODE=record held back ${what}`
       ])
       yield* run("live")

@@ -2,7 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { Decision, Policy, SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
 import { Recorder } from "effect-side-effects/testing"
 import * as Cause from "effect/Cause"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -182,97 +181,4 @@ describe("TestLayer", () => {
         )
       }).pipe(Effect.provide(layer))
     }))
-})
-
-describe("ConfigLayer", () => {
-  const run = (env: Record<string, string>, options?: SideEffects.LiveOptions) =>
-    Effect.gen(function*() {
-      const { layer: logger, lines } = logs()
-      const exit = yield* Effect.all([mail("1"), push("2")]).pipe(
-        SideEffects.boundary(),
-        Effect.map((intents) => intents.map((intent) => Decision.format(Decision.of(intent)!))),
-        Effect.provide(SideEffects.ConfigLayer(Shop, options).pipe(Layer.provide(handlers))),
-        Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnvRecord(env)),
-        Effect.provide(logger),
-        Effect.exit
-      )
-      return { exit, lines, decisions: Exit.isSuccess(exit) ? exit.value : [] }
-    })
-
-  it.effect("is live by default, and on demand", () =>
-    Effect.gen(function*() {
-      for (const env of [{}, { SIDE_EFFECTS_MODE: "live" }]) {
-        assert.deepStrictEqual((yield* run(env)).decisions, [
-          "dispatched by dispatcher inline",
-          "dispatched by dispatcher inline"
-        ])
-      }
-    }))
-
-  it.effect("drops", () =>
-    Effect.gen(function*() {
-      const { decisions, lines } = yield* run({ SIDE_EFFECTS_MODE: "drop" })
-      assert.deepStrictEqual(decisions, Array.from("12", () => "dropped by DropLayer: nothing may leave here"))
-      assert.deepStrictEqual(lines, [
-        "INFO DropLayer dropped 2 side effects: orders:mail:send ×1, orders:push:notify ×1"
-      ])
-    }))
-
-  it.effect("asserts none", () =>
-    Effect.gen(function*() {
-      const { exit } = yield* run({ SIDE_EFFECTS_MODE: "assert-none" })
-      assert.match(message(exit), /enqueued under AssertNoneLayer/)
-    }))
-
-  it.effect("records, and says what would have left", () =>
-    Effect.gen(function*() {
-      const { decisions, lines } = yield* run({ SIDE_EFFECTS_MODE: "record" })
-      assert.deepStrictEqual(decisions, Array.from("12", () => "dispatched by SIDE_EFFECTS_MODE=record"))
-      assert.deepStrictEqual(lines, [
-        "INFO SIDE_EFFECTS_MODE=record held back 2 side effects: orders:mail:send ×1, orders:push:notify ×1"
-      ])
-      const blocked = yield* run({ SIDE_EFFECTS_MODE: "record", SIDE_EFFECTS_BLOCK: "**:push:**" }, {
-        policy: Policy.limit(1)
-      })
-      assert.deepStrictEqual(blocked.lines, [
-        "INFO SIDE_EFFECTS_MODE=record held back 1 side effect: orders:mail:send ×1"
-      ])
-    }))
-
-  it.effect("blocks patterns, beside the policy of the layer", () =>
-    Effect.gen(function*() {
-      const blocked = yield* run({ SIDE_EFFECTS_BLOCK: " **:push:** , monitor:* ," })
-      assert.deepStrictEqual(blocked.decisions, [
-        "dispatched by dispatcher inline",
-        "dropped by policy block(\"**:push:**\", \"monitor:*\"): it is blocked"
-      ])
-      const both = yield* run({ SIDE_EFFECTS_BLOCK: "**:push:**" }, { policy: Policy.block(Mail) })
-      assert.deepStrictEqual(both.decisions.map((decision) => decision.slice(0, 7)), ["dropped", "dropped"])
-    }))
-
-  const wrong: ReadonlyArray<readonly [Record<string, string>, string]> = [
-    [
-      { SIDE_EFFECTS_MODE: "lvie" },
-      "SourceError: SIDE_EFFECTS_MODE is \"lvie\". It takes one of live, drop, assert-none, record; left out, it is live."
-    ],
-    [
-      { SIDE_EFFECTS_BLOCK: "orders::x" },
-      "SourceError: SIDE_EFFECTS_BLOCK: Pattern \"orders::x\" has an empty segment at position 2. Expected segments of " +
-      "letters, digits, \"-\", \"_\" or \".\", separated by \":\", such as \"orders:mail:send-confirmation\". In a pattern, a " +
-      "whole segment may be \"*\" (exactly one segment) or \"**\" (any number)."
-    ],
-    [
-      { SIDE_EFFECTS_BLOCK: "orders:mail" },
-      "SourceError: \"orders:mail\" in SIDE_EFFECTS_BLOCK matches no side effect of group \"shop\". Correct it, or remove " +
-      "it. The group has: orders:mail:send, orders:push:notify, monitor:ping."
-    ]
-  ]
-  for (const [env, expected] of wrong) {
-    it.effect(`refuses ${JSON.stringify(env)}`, () =>
-      Effect.gen(function*() {
-        const { exit } = yield* run(env)
-        assert.strictEqual(message(exit), expected)
-        assert.strictEqual(Exit.isFailure(exit) && (Cause.squash(exit.cause) as any)._tag, "ConfigError")
-      }))
-  }
 })

@@ -1,10 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Decision, type Intent, Policy, SideEffects } from "effect-side-effects"
+import { expectEnqueued } from "effect-side-effects/testing"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import { logs, Mail, mail, Ping, Push, push, shop } from "./fixtures.ts"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import { logs, Mail, mail, Ping, Push, push, Shop, shop } from "./fixtures.ts"
 
 /** What is left of mail 1, push 1, mail 2, push 2, mail 1 again and a ping. */
 const left = Effect.fnUntraced(function*(policy: Policy.Policy) {
@@ -303,4 +305,193 @@ describe("Policy", () => {
     assert.isTrue(Policy.isPolicy(Policy.allowAll))
     assert.isFalse(Policy.isPolicy({}))
   })
+})
+
+describe("Policy.dynamic", () => {
+  const decisions = (intents: ReadonlyArray<Intent.Any>) =>
+    intents.map((intent) => Decision.format(Decision.of(intent)!))
+  const decided = (decision: string) => decision.split(" ")[0]
+
+  it.effect("is what the ref holds when an intent is decided on, also in boundaries that are open already", () =>
+    Effect.gen(function*() {
+      const ref = yield* SubscriptionRef.make(Policy.allowAll)
+      const { calls, layer } = shop({ policy: Policy.dynamic(ref) })
+      yield* Effect.gen(function*() {
+        yield* SideEffects.boundary(mail("1"))
+        const open = yield* SideEffects.boundary(
+          Effect.tap(mail("2"), () => SubscriptionRef.set(ref, Policy.block(Mail)))
+        )
+        assert.strictEqual(
+          Decision.format(Decision.of(open)!),
+          "dropped by policy dynamic(block(\"orders:mail:send\")): it is blocked"
+        )
+        yield* SideEffects.boundary(push("3"))
+        yield* SubscriptionRef.set(ref, Policy.dropAll)
+        yield* SideEffects.boundary(push("4"))
+        yield* SubscriptionRef.set(ref, Policy.allowAll)
+        yield* SideEffects.boundary(mail("5"))
+      }).pipe(Effect.provide(layer))
+      assert.deepStrictEqual(calls, ["mail:1", "push:3", "mail:5"])
+    }))
+
+  it.effect("a flip in the middle of a release counts for the rest of it", () =>
+    Effect.gen(function*() {
+      const ref = yield* SubscriptionRef.make(Policy.allowAll)
+      const flip = Policy.tap((intent) =>
+        intent.payload?.id === "1" ? SubscriptionRef.set(ref, Policy.dropAll) : undefined
+      )
+      const { calls, layer } = shop({ policy: Policy.all(Policy.dynamic(ref), flip) })
+      yield* SideEffects.boundary(Effect.all([mail("1"), mail("2")])).pipe(Effect.provide(layer))
+      assert.deepStrictEqual(calls, ["mail:1"])
+    }))
+
+  it.effect("refuses at the call site as long as the ref says so", () =>
+    Effect.gen(function*() {
+      const ref = yield* SubscriptionRef.make<Policy.Policy>(Policy.assertNone)
+      const { layer } = shop()
+      yield* Effect.gen(function*() {
+        const refused = yield* Effect.exit(mail("1"))
+        assert.strictEqual((violation(refused) as any)._tag, "PolicyViolation")
+        yield* SubscriptionRef.set(ref, Policy.reject(Push))
+        yield* mail("2")
+        assert.strictEqual((violation(yield* Effect.exit(push("3"))) as any)._tag, "PolicyViolation")
+        yield* SubscriptionRef.set(ref, Policy.allowAll)
+        yield* push("4")
+      }).pipe(SideEffects.boundary({ policy: Policy.dynamic(ref) }), Effect.provide(layer))
+    }))
+
+  it.effect("one that remembers does so per boundary and per value of the ref", () =>
+    Effect.gen(function*() {
+      const [two, one] = [Policy.limit(2), Policy.limit(1)]
+      const ref = yield* SubscriptionRef.make<Policy.Policy>(two)
+      const policy = Policy.dynamic(ref)
+      const flips: Record<string, Policy.Policy> = { "1": one, "3": two }
+      const flip = Policy.tap(({ payload }) => {
+        const next = flips[payload.id]
+        return next && SubscriptionRef.set(ref, next)
+      })
+      const { calls, layer } = shop()
+      const work = Effect.forEach(["1", "2", "3", "4", "5"], mail)
+      // The first of two, the first of one, none of one (which flips back), the second of two, and no more.
+      const intents = yield* SideEffects.boundary(work, { policy: Policy.all(policy, flip) }).pipe(
+        Effect.provide(layer)
+      )
+      assert.deepStrictEqual(calls, ["mail:1", "mail:2"])
+      assert.deepStrictEqual(
+        decisions(intents).slice(2),
+        Array.from("345", () => "dropped by policy dynamic(limit(1)): more than 1 in one boundary")
+      )
+      calls.length = 0
+      yield* SubscriptionRef.set(ref, two)
+      yield* SideEffects.boundary(Effect.forEach(["6", "7", "8"], mail), { policy }).pipe(Effect.provide(layer))
+      assert.deepStrictEqual(calls, ["mail:6", "mail:7"])
+    }))
+
+  it.effect("goes on from what it remembers when the same value comes back", () =>
+    Effect.gen(function*() {
+      const two = Policy.limit(2)
+      const ref = yield* SubscriptionRef.make<Policy.Policy>(two)
+      const { calls, layer } = shop()
+      const flip = Policy.tap(({ payload: { id } }) =>
+        id === "1" ? SubscriptionRef.set(ref, Policy.allowAll) : id === "2" ? SubscriptionRef.set(ref, two) : undefined
+      )
+      yield* Effect.forEach(["1", "2", "3", "4"], mail).pipe(
+        SideEffects.boundary({ policy: Policy.all(Policy.dynamic(ref), flip) }),
+        Effect.provide(layer)
+      )
+      assert.deepStrictEqual(calls, ["mail:1", "mail:2", "mail:3"])
+    }))
+
+  it.effect("composes: withPolicy, a boundary, the layer, and all; in a plan, too", () =>
+    Effect.gen(function*() {
+      const ref = yield* SubscriptionRef.make<Policy.Policy>(Policy.all(Policy.block(Push), Policy.dedupe()))
+      const policy = Policy.dynamic(ref)
+      const program = Effect.all([mail("1"), mail("1"), push("2"), SideEffects.enqueue(Ping)])
+      const expected = ["dispatched", "deduplicated", "dropped", "dispatched"]
+      const named = "dropped by policy dynamic(block(\"orders:push:notify\")): it is blocked"
+      const { layer: inLayer } = shop({ policy })
+      const { layer } = shop()
+      const ways = [
+        program.pipe(SideEffects.withPolicy(policy), SideEffects.boundary(), Effect.provide(layer)),
+        program.pipe(SideEffects.boundary({ policy }), Effect.provide(layer)),
+        program.pipe(SideEffects.boundary({ policy: Policy.all(Policy.log, policy) }), Effect.provide(layer)),
+        program.pipe(SideEffects.boundary(), Effect.provide(inLayer)),
+        Effect.map(SideEffects.plan(Effect.asVoid(SideEffects.boundary(program))), ({ intents }) => intents).pipe(
+          Effect.provide(inLayer)
+        )
+      ]
+      for (const [i, way] of ways.entries()) {
+        const intents: ReadonlyArray<Intent.Any> = yield* Effect.provide(way, logs().layer)
+        if (i === 4) {
+          assert.deepStrictEqual(intents.map(({ name }) => name), [Mail._tag, Ping._tag])
+        } else {
+          assert.deepStrictEqual(decisions(intents).map(decided), expected)
+          assert.strictEqual(decisions(intents)[2], named)
+        }
+      }
+    }))
+
+  it.effect("a policy that dies is named with what it was, and nothing escapes", () =>
+    Effect.gen(function*() {
+      const bad = Policy.make({ name: "bad", decide: () => Effect.die("bug") })
+      const ref = yield* SubscriptionRef.make<Policy.Policy>(bad)
+      const { calls, layer } = shop({ policy: Policy.dynamic(ref) })
+      const exit = yield* Effect.exit(SideEffects.boundary(mail("1"))).pipe(Effect.provide(layer))
+      assert.isTrue(Exit.isSuccess(exit))
+      assert.deepStrictEqual(calls, [])
+      assert.strictEqual(
+        Decision.format(Decision.of((exit as Exit.Success<Intent.Any>).value)!),
+        "failed in policy dynamic(bad)"
+      )
+    }).pipe(Effect.provide(logs().layer)))
+
+  it.effect("the test kit says which policy it was", () =>
+    Effect.gen(function*() {
+      const ref = yield* SubscriptionRef.make<Policy.Policy>(Policy.block(Mail))
+      yield* SideEffects.boundary(mail("1"), { policy: Policy.dynamic(ref) })
+      const exit = yield* Effect.exit(expectEnqueued(Mail, { id: "1" }))
+      assert.include(
+        (Exit.isFailure(exit) && Cause.squash(exit.cause) as Error || new Error()).message,
+        "dropped by policy dynamic(block(\"orders:mail:send\")): it is blocked"
+      )
+    }).pipe(Effect.provide(SideEffects.TestLayer)))
+
+  it.effect("the same ref is the same policy, so that made in two places it counts once", () =>
+    Effect.gen(function*() {
+      const ref = yield* SubscriptionRef.make<Policy.Policy>(Policy.limit(2))
+      const { calls, layer } = shop()
+      yield* Effect.forEach(["1", "2", "3"], mail).pipe(
+        SideEffects.withPolicy(Policy.dynamic(ref)),
+        SideEffects.withPolicy(Policy.dynamic(ref)),
+        SideEffects.boundary(),
+        Effect.provide(layer)
+      )
+      assert.deepStrictEqual(calls, ["mail:1", "mail:2"])
+    }))
+
+  it.effect("what the ref holds at first is checked against the group, and what comes later by Policy.check", () =>
+    Effect.gen(function*() {
+      const ref = yield* SubscriptionRef.make<Policy.Policy>(Policy.block("order:**"))
+      const { layer } = shop({ policy: Policy.dynamic(ref) })
+      const exit = yield* Effect.exit(Effect.provide(SideEffects.boundary(Effect.void), layer))
+      assert.include(
+        (violation(exit) as Error).message,
+        "\"order:**\" in policy dynamic(block(\"order:**\")) matches no side effect"
+      )
+      assert.throws(
+        () => Policy.check(Policy.all(Policy.dedupe(), Policy.block(Mail, "mial:**")), Shop),
+        "\"mial:**\" in policy all(dedupe, block(\"orders:mail:send\", \"mial:**\")) matches no side effect of group \"shop\". " +
+          "Correct it, or remove it. The group has: orders:mail:send, orders:push:notify, monitor:ping."
+      )
+      Policy.check(Policy.block("**:mail:**", Ping), Shop)
+      // A flip in a running program never makes a boundary die.
+      const late = yield* SubscriptionRef.make(Policy.allowAll)
+      const other = shop({ policy: Policy.dynamic(late) })
+      yield* Effect.gen(function*() {
+        yield* SideEffects.boundary(Effect.void, { policy: Policy.dynamic(late) })
+        yield* SubscriptionRef.set(late, Policy.block("mial:**"))
+        yield* SideEffects.boundary(mail("1"), { policy: Policy.dynamic(late) })
+      }).pipe(Effect.provide(other.layer))
+      assert.deepStrictEqual(other.calls, ["mail:1"])
+    }))
 })

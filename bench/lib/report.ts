@@ -5,17 +5,27 @@ interface Bar {
   readonly value: number
   readonly limit: number
   readonly unit: string
+  /** The more the better. */
+  readonly least?: boolean
 }
 
 const bars: Array<Bar> = []
 
-const met = ({ limit, value }: Bar): boolean => value <= limit
+const met = ({ least, limit, value }: Bar): boolean => least === true ? value >= limit : value <= limit
+
+const sign = ({ least }: Bar): string => least === true ? ">=" : "<="
 
 /** Sets a bar, and returns what a table says about it. */
-export const bar = (what: string, value: number, limit: number, unit = "x"): string => {
-  const set: Bar = { what, value, limit, unit }
+export const bar = (what: string, value: number, limit: number, unit = "x"): string =>
+  setBar({ what, value, limit, unit })
+
+/** One that has to be reached. */
+export const atLeast = (what: string, value: number, limit: number, unit = "x"): string =>
+  setBar({ what, value, limit, unit, least: true })
+
+const setBar = (set: Bar): string => {
   bars.push(set)
-  return `${met(set) ? "pass" : "MISS"} <= ${limit}${unit}`
+  return `${met(set) ? "pass" : "MISS"} ${sign(set)} ${set.limit}${set.unit}`
 }
 
 export const number = (n: number, digits = 0): string =>
@@ -63,11 +73,11 @@ export const summary = (): number => {
   const missed = bars.filter((bar) => !met(bar))
   heading("Bars", `${bars.length - missed.length} of ${bars.length} are met.`)
   table(
-    ["", "measured", "at most", ""],
+    ["", "measured", "bar", ""],
     bars.map((bar) => [
       bar.what,
       number(bar.value, 2) + bar.unit,
-      number(bar.limit, 2) + bar.unit,
+      `${sign(bar)} ${number(bar.limit, 2)}${bar.unit}`,
       met(bar) ? "pass" : "MISS"
     ])
   )

@@ -58,7 +58,7 @@ const Orders = SideEffectGroup.make("orders").add(SendReceipt, SendReminder)
 
 const handlers = Orders.toLayer({ "orders:mail:send-receipt": perform, "orders:mail:send-reminder": perform })
 
-const layer = (dispatcher: Dispatcher.Dispatcher<true>) =>
+export const layer = (dispatcher: Dispatcher.Dispatcher<true>) =>
   SideEffects.LiveLayer(Orders, { dispatcher }).pipe(Layer.provide(handlers))
 
 /** Both are run in it, so that neither has the smaller context. */

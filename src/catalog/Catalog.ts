@@ -152,7 +152,8 @@ export const toHtml = (catalog: model.Catalog, options?: { readonly title?: stri
  * **Details**
  *
  * `query` is the name of an event or a side effect, the name of its class, or a pattern: `*` is one segment, `**` any
- * number. `environment` has the values of `SIDE_EFFECTS_MODE` and `SIDE_EFFECTS_BLOCK`, `undefined` where they are not set.
+ * number. `environment` has the values of `SIDE_EFFECTS_MODE`, `SIDE_EFFECTS_BLOCK` and `SIDE_EFFECTS_ALLOW_ONLY`,
+ * `undefined` where they are not set.
  *
  * Throws when nothing has the name; the message has the nearest ones.
  *
@@ -163,7 +164,11 @@ export const explain = (
   catalog: model.Catalog,
   query: string,
   options?: {
-    readonly environment?: { readonly mode?: string | undefined; readonly block?: string | undefined } | undefined
+    readonly environment?: {
+      readonly mode?: string | undefined
+      readonly block?: string | undefined
+      readonly allowOnly?: string | undefined
+    } | undefined
     readonly width?: number | undefined
     readonly colors?: boolean | undefined
   }

@@ -37,8 +37,9 @@
  *
  * @since 0.1.0
  */
+import type * as Config from "effect/Config"
 import type * as Duration from "effect/Duration"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Schedule from "effect/Schedule"
 import type * as Dispatcher from "../Dispatcher.ts"
@@ -47,6 +48,7 @@ import type { LiveServices } from "../Layers.ts"
 import type * as Policy from "../Policy.ts"
 import type * as SideEffect from "../SideEffect.ts"
 import type * as SideEffectGroup from "../SideEffectGroup.ts"
+import * as config from "./internal/config.ts"
 import * as internalDispatcher from "./internal/dispatcher.ts"
 import * as internalDrain from "./internal/drain.ts"
 import * as worker from "./internal/worker.ts"
@@ -170,6 +172,42 @@ export const layerWorker = <S extends SideEffect.Any, Ev extends Event.Any>(
   options?: WorkerOptions
 ): Layer.Layer<never, OutboxError, OutboxStore | LiveServices<S, true, never, Ev>> =>
   Layer.effectDiscard(worker.make(group, options)) as any
+
+/**
+ * As `layerWorker`, and the deployer turns it without a release. `options` are what the code says where nothing is set.
+ *
+ * **Details**
+ *
+ * | config value | meaning |
+ * | --- | --- |
+ * | `SIDE_EFFECTS_OUTBOX_QUEUES` | comma-separated: `queues` |
+ * | `SIDE_EFFECTS_OUTBOX_CONCURRENCY` | `concurrency` |
+ * | `SIDE_EFFECTS_OUTBOX_BATCH_SIZE` | `batchSize` |
+ * | `SIDE_EFFECTS_OUTBOX_MAX_CRASHES` | `maxCrashes` |
+ * | `SIDE_EFFECTS_OUTBOX_LEASE` | `lease`, a duration such as `30 seconds` |
+ * | `SIDE_EFFECTS_OUTBOX_POLL_INTERVAL` | `pollInterval`, a duration |
+ * | `SIDE_EFFECTS_OUTBOX_GRACE_PERIOD` | `gracePeriod`, a duration |
+ * | `SIDE_EFFECTS_OUTBOX_RETENTION_DONE`, `_DEAD`, `_UNKNOWN` | `retention`, a duration each |
+ *
+ * The switches of `SideEffects.ConfigLayer` count here, too. With `SIDE_EFFECTS_BLOCK` and `SIDE_EFFECTS_ALLOW_ONLY` it does
+ * not begin what they keep in: that waits in the outbox until they are lifted. What its handlers enqueue of it is dropped,
+ * as everywhere. With another `SIDE_EFFECTS_MODE` than `live` it begins nothing at all. This is said in the log.
+ *
+ * Wrong values are one `ConfigError` that lists them all, each with the right ones.
+ *
+ * **Gotchas**
+ *
+ * `SideEffects.drain` waits for what is held back. To stop side effects that are in the outbox already without a restart, and
+ * for all workers at once, there is `Outbox.pause`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerWorkerConfig = <S extends SideEffect.Any, Ev extends Event.Any>(
+  group: SideEffectGroup.SideEffectGroup<S, Ev>,
+  options?: WorkerOptions
+): Layer.Layer<never, OutboxError | Config.ConfigError, OutboxStore | LiveServices<S, true, never, Ev>> =>
+  Layer.effectDiscard(Effect.flatMap(config.read(group, options), (turned) => worker.make(group, turned))) as any
 
 /**
  * What `drain` has performed, by how it ended. `ids` are those of the entries, in the order in which they ended.

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type * as Context from "effect/Context"
 import type * as Intent from "../Intent.ts"
 import type { IntentInternal } from "../internal/intent.ts"
 import type { Transaction } from "./OutboxStore.ts"
@@ -32,4 +33,27 @@ export const moveOut = (intent: Intent.Any, around: Transaction): void => {
 export const isLate = (intent: Intent.Any, now: Transaction | undefined): boolean => {
   const then = enqueuedIn(intent)
   return then !== undefined && then.level !== now?.level && (now === undefined || now.depth <= then.depth)
+}
+
+/**
+ * Whether the intent was enqueued in a transaction that is open `here` and has begun inside of what is `around`.
+ *
+ * @internal
+ */
+export const endsInside = (
+  intent: Intent.Any,
+  here: Context.Context<never>,
+  around: Context.Context<never>
+): boolean => {
+  const level = enqueuedIn(intent)?.level
+  return level !== undefined && isOpen(level, here) && !isOpen(level, around)
+}
+
+/** A context has a transaction as the connection and the depth; its savepoints are on the same connection. */
+const isOpen = (level: object, context: Context.Context<never>): boolean => {
+  const connection = Array.isArray(level) ? level[0] : undefined
+  for (const value of context.mapUnsafe.values()) {
+    if (value === level || (connection !== undefined && Array.isArray(value) && value[0] === connection)) return true
+  }
+  return false
 }

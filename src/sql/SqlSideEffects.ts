@@ -200,6 +200,7 @@ export const afterCommit = <Performs extends boolean, E, R>(
       const opened = Dispatcher.guard(dispatcher, own, yield* dispatcher.open(own))
       return {
         ...opened,
+        passesOn: true,
         dispatch: (intents) =>
           Effect.withFiber((fiber) => {
             if (transactions.of(sql, fiber.context) === undefined) return opened.dispatch(intents)

@@ -29,6 +29,7 @@ import type * as SideEffectGroup from "../SideEffectGroup.ts"
 import * as explain from "./internal/explain.ts"
 
 export { Recorder } from "../Recorder.ts"
+export * as Isolation from "./Isolation.ts"
 
 /**
  * An expectation was not met. Its message explains why.
@@ -310,9 +311,8 @@ export const capture = <A, E, R>(
     const { observer, recorder } = makeRecorder()
     const bindings = options?.group && Binding.byEvent(options.group.bindings)
     const place = Place.outside(recordingRoot({ by: "capture", observer, bindings, roundTrip: true }))
-    const context = Context.make(SideEffects, place).pipe(Context.add(Recorder, recorder))
     return Effect.flatMap(
-      Effect.exit(Effect.provideContext(self, context)),
+      Effect.exit(place.provide(Effect.provideService(self, Recorder, recorder))),
       (exit) =>
         Effect.map(Effect.zip(recorder.decisions, recorder.events), ([decisions, events]): Captured<A, E> => {
           const of = (...tags: ReadonlyArray<Decision.Decision["_tag"]>) =>

@@ -246,7 +246,7 @@ orders:fax:send  TODO: say in one sentence what happens outside when it is
     assert.include(message("a::*"), "Pattern \"a::*\" has an empty segment at position 2.")
   })
 
-  const now = (environment: { readonly mode?: string; readonly block?: string }) => {
+  const now = (environment: { readonly mode?: string; readonly block?: string; readonly allowOnly?: string }) => {
     const text = Catalog.explain(catalog, "orders:order:placed", { environment }).replace(/\s+/g, " ")
     return text.slice(text.indexOf("In this environment, for programs that use ConfigLayer: ") + 56).trim()
   }
@@ -279,6 +279,17 @@ orders:fax:send  TODO: say in one sentence what happens outside when it is
       now({ block: "billing:*" }),
       "they do not start, as \"billing:*\" in SIDE_EFFECTS_BLOCK matches no side effect."
     )
+    assert.strictEqual(
+      now({ allowOnly: "orders:mail:*", block: "orders:fax:*", mode: " LIVE " }),
+      "SIDE_EFFECTS_BLOCK is orders:fax:* and SIDE_EFFECTS_ALLOW_ONLY is orders:mail:*, which stops " +
+        "orders:warehouse:notify and orders:audit:write. It does not stop orders:mail:send-confirmation. " +
+        "SIDE_EFFECTS_MODE is live."
+    )
+    assert.strictEqual(
+      now({ allowOnly: "billing:*" }),
+      "they do not start, as \"billing:*\" in SIDE_EFFECTS_ALLOW_ONLY matches no side effect."
+    )
+    assert.strictEqual(now({ mode: "Assert_None" }), "SIDE_EFFECTS_MODE is assert-none, so the attempt dies.")
     assert.include(
       now({ block: "a::b" }),
       "they do not start. SIDE_EFFECTS_BLOCK: Pattern \"a::b\" has an empty segment"

@@ -289,18 +289,23 @@ It was enqueued, but did not escape:
   -> invoice mailed to grace
   billed 2 customers
 SIDE_EFFECTS_BLOCK=billing:mail:*
+  log: Configuration of group "billing": SIDE_EFFECTS_BLOCK=billing:mail:*
+    keeps in 1 of 2 side effects
   -> card of ada charged 1250 cents
   -> card of grace charged 900 cents
   billed 2 customers
 SIDE_EFFECTS_MODE=drop
+  log: Configuration of group "billing": SIDE_EFFECTS_MODE=drop
   billed 2 customers
   log: DropLayer dropped 4 side effects: billing:card:charge ×2,
     billing:mail:send-invoice ×2
 SIDE_EFFECTS_MODE=record
+  log: Configuration of group "billing": SIDE_EFFECTS_MODE=record
   billed 2 customers
   log: SIDE_EFFECTS_MODE=record held back 4 side effects:
     billing:card:charge ×2, billing:mail:send-invoice ×2
 SIDE_EFFECTS_MODE=assert-none
+  log: Configuration of group "billing": SIDE_EFFECTS_MODE=assert-none
   ! Side effect "billing:card:charge" was enqueued under AssertNoneLayer,
     which allows none. Remove the call from this code path, or run it with
     another layer.

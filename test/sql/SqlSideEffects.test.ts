@@ -456,6 +456,29 @@ for (const { client, name, skip } of databases) {
       })
     })
 
+    it.live("a handler in the background is outside of the transaction that released it", () => {
+      const gate = Latch.makeUnsafe()
+      const places: Array<boolean> = []
+      return run(() =>
+        Effect.gen(function*() {
+          const sql = yield* SqlClient.SqlClient
+          yield* Effect.ignore(sql.withTransaction(Effect.andThen(SideEffects.boundary(job("1")), Effect.fail("no"))))
+          yield* gate.open
+          yield* SideEffects.drain
+          // What it wrote was not rolled back.
+          assert.deepStrictEqual([places, yield* orders], [[false], ["1"]])
+        }), {
+        dispatcher: Dispatcher.background(),
+        handle: (id) =>
+          Effect.gen(function*() {
+            yield* gate.await
+            const sql = yield* SqlClient.SqlClient
+            places.push((yield* Effect.serviceOption(sql.transactionService))._tag === "Some")
+            yield* order(id)
+          })
+      })
+    })
+
     describe("SqlSideEffects.withSimulatedCommit", () => {
       const simulate = SqlSideEffects.withSimulatedCommit
       /** As a test harness does: everything is rolled back. */

@@ -1,6 +1,7 @@
 import { type Boundary, Dispatcher, SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
 import { MemoryOutboxStore, Outbox, type OutboxStore } from "effect-side-effects/outbox"
 import { SqlSideEffects } from "effect-side-effects/sql"
+import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -56,6 +57,16 @@ describe("Outbox", () => {
       Layer.Layer<
         never,
         OutboxStore.OutboxError,
+        OutboxStore.OutboxStore | Mailer | SideEffect.Handler<"orders:push:notify", Names>
+      >
+    >()
+  })
+
+  test("a worker that the deployer turns needs the same, and can fail with what is wrong there", () => {
+    expect(Layer.provide(Outbox.layerWorkerConfig(Orders, { lease: "1 minute" }), MailLive)).type.toBe<
+      Layer.Layer<
+        never,
+        OutboxStore.OutboxError | Config.ConfigError,
         OutboxStore.OutboxStore | Mailer | SideEffect.Handler<"orders:push:notify", Names>
       >
     >()

@@ -10,6 +10,7 @@ import { type Arrow, arrows, collect, position } from "./view.ts"
 interface Environment {
   readonly mode?: string | undefined
   readonly block?: string | undefined
+  readonly allowOnly?: string | undefined
 }
 
 export interface ExplainOptions {
@@ -259,24 +260,33 @@ const obstacles = (
 const environmentNow = (
   catalog: Catalog,
   sideEffects: ReadonlyArray<SideEffectEntry>,
-  { block, mode }: Environment = {}
+  { allowOnly, block, mode: asked }: Environment = {}
 ): string => {
-  const patterns = (block ?? "").split(",").map((pattern) => pattern.trim()).filter((pattern) => pattern !== "")
   const here = "In this environment, for programs that use ConfigLayer: "
-  const asSet = `SIDE_EFFECTS_BLOCK is ${clean(patterns.join(", "))}`
+  const mode = asked === undefined || asked.trim() === "" ? undefined : asked.trim().toLowerCase().replaceAll("_", "-")
+  const set: Array<string> = []
   const blocked = new Set<SideEffectEntry>()
-  for (const pattern of patterns) {
-    let selects
-    try {
-      selects = compilePattern(pattern)
-    } catch (error) {
-      return `${here}they do not start. SIDE_EFFECTS_BLOCK: ${(error as Error).message}`
+  const lists = [["SIDE_EFFECTS_BLOCK", block, true], ["SIDE_EFFECTS_ALLOW_ONLY", allowOnly, false]] as const
+  for (const [variable, value, stops] of lists) {
+    const patterns = (value ?? "").split(",").map((pattern) => pattern.trim()).filter((pattern) => pattern !== "")
+    if (patterns.length === 0) continue
+    set.push(`${variable} is ${clean(patterns.join(", "))}`)
+    const picked = new Set<SideEffectEntry>()
+    for (const pattern of patterns) {
+      let selects
+      try {
+        selects = compilePattern(pattern)
+      } catch (error) {
+        return `${here}they do not start. ${variable}: ${(error as Error).message}`
+      }
+      if (!catalog.sideEffects.some(({ name }) => selects(name))) {
+        return `${here}they do not start, as "${pattern}" in ${variable} matches no side effect.`
+      }
+      for (const sideEffect of sideEffects) if (selects(sideEffect.name)) picked.add(sideEffect)
     }
-    if (!catalog.sideEffects.some(({ name }) => selects(name))) {
-      return `${here}they do not start, as "${pattern}" in SIDE_EFFECTS_BLOCK matches no side effect.`
-    }
-    for (const sideEffect of sideEffects) if (selects(sideEffect.name)) blocked.add(sideEffect)
+    for (const sideEffect of sideEffects) if (picked.has(sideEffect) === stops) blocked.add(sideEffect)
   }
+  const asSet = set.join(" and ")
   switch (mode) {
     case undefined:
     case "live":
@@ -289,7 +299,7 @@ const environmentNow = (
       return `${here}SIDE_EFFECTS_MODE is assert-none, so the attempt dies.`
     default:
       return `${here}they do not start, as SIDE_EFFECTS_MODE is "${
-        clean(mode)
+        clean(asked!)
       }" and not one of live, drop, assert-none ` +
         "and record."
   }
@@ -302,6 +312,6 @@ const environmentNow = (
     }.${left} ${said}.`
   }
   return `${here}nothing keeps it in. ${said}, and ${
-    patterns.length === 0 ? "SIDE_EFFECTS_BLOCK is not set" : `${asSet}, which stops none of this`
+    set.length === 0 ? "SIDE_EFFECTS_BLOCK is not set" : `${asSet}, which stops none of this`
   }.`
 }

@@ -74,3 +74,20 @@ export class DoctorFailed
     return `doctor found ${this.count} to mend`
   }
 }
+
+/**
+ * The command enqueued a side effect or emitted an event, and the mode `assert-none` allows none. `message` is one
+ * sentence that says which. The exit code is 1.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Violated extends Schema.TaggedError<Violated>("effect-side-effects/cli/Violated")("Violated", {
+  message: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 1
+
+  override get [CliError.userMessage](): string {
+    return this.message
+  }
+}

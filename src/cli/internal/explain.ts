@@ -11,7 +11,8 @@ import { attempt, catalogOf, type Source } from "./source.ts"
 /** What `ConfigLayer` would read, had it been built here. */
 const environment = Config.all({
   mode: Config.option(Config.String("SIDE_EFFECTS_MODE")),
-  block: Config.option(Config.String("SIDE_EFFECTS_BLOCK"))
+  block: Config.option(Config.String("SIDE_EFFECTS_BLOCK")),
+  allowOnly: Config.option(Config.String("SIDE_EFFECTS_ALLOW_ONLY"))
 })
 
 export const explain = <E, R>(source: Source<E, R>) =>
@@ -20,12 +21,16 @@ export const explain = <E, R>(source: Source<E, R>) =>
     { name: Argument.String("name").pipe(Argument.withDescription("An event, a side effect, or a pattern")) },
     Effect.fnUntraced(function*({ name }) {
       const catalog = yield* catalogOf(source)
-      const { block, mode } = yield* environment.pipe(
+      const { allowOnly, block, mode } = yield* environment.pipe(
         Effect.mapError((error) => new CommandError({ message: error.message }))
       )
       const options = {
         ...yield* look,
-        environment: { mode: Option.getOrUndefined(mode), block: Option.getOrUndefined(block) }
+        environment: {
+          mode: Option.getOrUndefined(mode),
+          block: Option.getOrUndefined(block),
+          allowOnly: Option.getOrUndefined(allowOnly)
+        }
       }
       yield* print(yield* attempt(() => Catalog.explain(catalog, name, options)))
     })

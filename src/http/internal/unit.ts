@@ -3,22 +3,35 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as HttpBody from "effect/http/HttpBody"
-import * as HttpEffect from "effect/http/HttpEffect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerError from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
-import * as Tracer from "effect/Tracer"
+import type * as Boundary from "../../Boundary.ts"
+import type { BoundaryState } from "../../Boundary.ts"
 import type { DispatchError } from "../../Dispatcher.ts"
+import type * as Intent from "../../Intent.ts"
+import * as ambient from "../../internal/ambient.ts"
 import * as describe from "../../internal/describe.ts"
+import * as Transactions from "../../outbox/Transactions.ts"
 import { Place, SideEffects } from "../../Place.ts"
-import type { Options } from "../SideEffectsMiddleware.ts"
+import type * as Policy from "../../Policy.ts"
+import { afterResponse } from "./afterResponse.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
-type Response = HttpServerResponse.HttpServerResponse
+
+export interface UnitOptions {
+  readonly shouldRelease?: ((request: Request, response: HttpServerResponse) => boolean) | undefined
+  readonly dispatch?: "after-response" | "before-response" | undefined
+  readonly policy?: Policy.Policy | undefined
+  readonly onClose?: ((report: Boundary.Report) => Effect.Effect<unknown>) | undefined
+}
+
+/** The response that is made of a failure. */
+export type Answer = <E>(cause: Cause.Cause<E>) => Effect.Effect<HttpServerResponse>
+
+const answerOf: Answer = (cause) => Effect.map(HttpServerError.causeResponse(cause), ([response]) => response)
 
 /** What Effect's server notes on a request when it has sent the response. */
 const sent = Symbol.for("effect/http/HttpEffect/handled")
@@ -28,127 +41,150 @@ const sent = Symbol.for("effect/http/HttpEffect/handled")
  * `built`, where the middleware was built.
  */
 export const unitOfRequest = <E, R>(
-  self: Effect.Effect<Response, E, R>,
+  self: Effect.Effect<HttpServerResponse, E, R>,
   built: Place | undefined,
-  options: Options
-): Effect.Effect<Response, E, R | HttpServerRequest.HttpServerRequest> =>
+  options: UnitOptions,
+  answer: Answer = answerOf
+): Effect.Effect<HttpServerResponse, E, R | HttpServerRequest.HttpServerRequest> =>
   Effect.withFiber((fiber) => {
     const { context } = fiber
-    const request = Context.getUnsafe(context, HttpServerRequest.HttpServerRequest)
     const around = Context.getOrUndefined(context, SideEffects)
     const place = built === undefined || around?.root === built.root ? Place.of(context as any) : built
-    const route = routeOf(request)
-    const state = place.open({
-      get name() {
-        return route.known()
-      },
-      origin: route.find,
-      policy: options.policy,
-      onClose: options.onClose
-    })
-    if (options.dispatch !== "before-response") {
-      const scope = Context.getOrUndefined(context, Scope.Scope)
-      // Without a scope of the request nobody says when the response has been sent.
-      if (scope !== undefined) state.defer = (dispatch) => afterResponse(context, scope, dispatch)
-    }
-    const shouldRelease = options.shouldRelease ?? isSuccess
-
-    const decide = (response: Response, exit: Exit.Exit<Response, E>) => {
-      let release: boolean
-      try {
-        release = shouldRelease(request, response)
-      } catch (cause) {
-        const error = new Error(`shouldRelease of ${state.label} died, so nothing is released`, { cause })
-        const reason = `was not released: shouldRelease died with ${describe.error(cause)}`
-        return Effect.andThen(state.discard(exit, reason) ?? Effect.void, Effect.die(error))
+    const unit = new Unit(place, context, options, built === undefined)
+    const inside = place.enter(unit.state)
+    const handler = unit.route === undefined ? unit.looking(self) : self
+    // By hand, as this is the hot path: what Place.provide does, without a finalizer of its own.
+    return Effect.onExitPrimitive(
+      Effect.suspend(() => {
+        fiber.setContext(inside.within(context))
+        return ambient.enter(inside, handler)
+      }),
+      (exit) => {
+        fiber.setContext(context)
+        return unit.close(exit, answer) as Effect.Effect<void> | undefined
       }
-      if (release) return state.release(exit)
-      return state.discard(
-        exit,
-        exit._tag === "Failure" ? describe.exit(exit) : `was not released: it answered ${response.status}`
-      )
-    }
-    const close = (exit: Exit.Exit<Response, E>): Effect.Effect<void, DispatchError> | undefined => {
-      if (exit._tag === "Success") {
-        const closing = decide(exit.value, exit)
-        return sent in request ? Effect.andThen(Effect.logError(tooLate), closing ?? Effect.void) : closing
-      }
-      return options.shouldRelease === undefined || Cause.hasInterrupts(exit.cause)
-        ? state.discard(exit, describe.exit(exit))
-        : Effect.flatMap(
-          HttpServerError.causeResponse(exit.cause),
-          ([response]) => decide(response, exit) ?? Effect.void
-        )
-    }
-    const handled = Effect.onExitPrimitive(self, () => {
-      // The router has found the route by now, and its context is gone outside.
-      route.find()
-      return undefined
-    })
-    // Not abortOnError: there is no DispatchError.
-    return Effect.onExitPrimitive(place.enter(state).provide(handled), close) as Effect.Effect<Response, E, R>
+    )
   })
 
-const isSuccess = (_: Request, { status }: Response): boolean => status < 400
+/** A request, and the options of its boundary. */
+class Unit implements Boundary.Options {
+  readonly context: Context.Context<never>
+  readonly request: Request
+  /** Whether no layer has made it. */
+  private readonly isPlain: boolean
+  private readonly told: UnitOptions
+  private readonly outer: Boundary.Options | undefined
+  readonly state: BoundaryState
+  /** Method and route, as soon as the route is known. */
+  route: string | undefined
+  readonly origin: string | (() => string)
+  readonly policy: Policy.Policy | undefined
+  readonly onClose: Boundary.Options["onClose"]
+  readonly nested: Boundary.Options["nested"]
 
-const tooLate =
-  "SideEffectsMiddleware.boundary runs around the sending of responses, so a request is answered before " +
-  "anything is decided. It was given to the server as its middleware: pipe the handler through it instead."
+  constructor(place: Place, context: Context.Context<never>, told: UnitOptions, isPlain: boolean) {
+    const known = Context.getOrUndefined(context, HttpRouter.RouteContext)
+    this.context = context
+    this.request = Context.getUnsafe(context, HttpServerRequest.HttpServerRequest)
+    this.isPlain = isPlain
+    this.told = told
+    this.outer = place.boundary?.options
+    this.route = known && `${this.request.method} ${known.route.path}`
+    this.origin = this.route ?? (() => this.find())
+    this.policy = told.policy
+    this.onClose = told.onClose
+    this.nested = place.root.noticed && ((intents) => intents.filter(this.isCommitted, this))
+    this.state = place.open(this)
+  }
 
-/** Method and route, or the path while no route is known. */
-const routeOf = (request: Request) => {
-  let found: string | undefined
-  const known = () => found ?? `${request.method} ${pathOf(request.originalUrl)}`
-  return {
-    known,
-    find: (): string => {
-      if (found === undefined) {
-        const context = Fiber.getCurrent()!.context
-        const path = Context.getOrUndefined(context, HttpRouter.RouteContext)?.route.path
-        if (path !== undefined) found = `${request.method} ${path}`
+  /** Method and route, or the path while no route is known. */
+  get name(): string {
+    return this.route ?? `${this.request.method} ${pathOf(this.request.originalUrl)}`
+  }
+
+  /** In front of the router nobody knows the route, but whoever is behind it has it in its context. */
+  private find(): string {
+    if (this.route === undefined) {
+      const context = Fiber.getCurrent()?.context
+      const path = context && Context.getOrUndefined(context, HttpRouter.RouteContext)?.route.path
+      if (path !== undefined) {
+        this.route = `${this.request.method} ${path}`
+        // The context of the router is gone there, too.
+        if (this.outer instanceof Unit) this.outer.find()
       }
-      return known()
     }
+    return this.name
+  }
+
+  looking<A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    // The context of the router is gone outside.
+    const looking = Effect.onExitPrimitive(self, () => {
+      this.find()
+      return undefined
+    })
+    // Routes are interrupted when the client hangs up. Nobody has seen to that where there is no router.
+    return this.isPlain ? Effect.interruptible(looking) : looking
+  }
+
+  /** What is durable is committed with what was written beside it, whatever becomes of the request after that. */
+  private isCommitted(intent: Intent.Any): boolean {
+    return this.state.root.isDurable(intent) &&
+      Transactions.endsInside(intent, Fiber.getCurrent()!.context, this.context)
+  }
+
+  close(
+    exit: Exit.Exit<HttpServerResponse, unknown>,
+    answer: Answer
+  ): Effect.Effect<void, DispatchError> | undefined {
+    if (exit._tag === "Success") {
+      const closing = this.decide(exit.value, exit)
+      return sent in this.request ? Effect.andThen(Effect.logError(tooLate), closing ?? Effect.void) : closing
+    }
+    return this.told.shouldRelease === undefined || Cause.hasInterrupts(exit.cause)
+      ? this.state.discard(exit, describe.exit(exit))
+      : Effect.flatMap(answer(exit.cause), (response) => this.decide(response, exit) ?? Effect.void)
+  }
+
+  private decide(
+    response: HttpServerResponse,
+    exit: Exit.Exit<HttpServerResponse, unknown>
+  ): Effect.Effect<void, DispatchError> | undefined {
+    const { request, state, told: { shouldRelease } } = this
+    let release: boolean
+    try {
+      release = shouldRelease === undefined ? response.status < 400 : shouldRelease(request, response)
+    } catch (cause) {
+      const error = new Error(`shouldRelease of ${state.label} died, so nothing is released`, { cause })
+      const reason = `was not released: shouldRelease died with ${describe.error(cause)}`
+      return Effect.andThen(state.discard(exit, reason) ?? Effect.void, Effect.die(error))
+    }
+    if (release) return this.release(exit)
+    const reason = exit._tag === "Failure" ? describe.exit(exit) : `was not released: it answered ${response.status}`
+    return state.discard(exit, reason)
+  }
+
+  private release(
+    exit: Exit.Exit<HttpServerResponse, unknown>
+  ): Effect.Effect<void, DispatchError> | undefined {
+    const { context, isPlain, state, told: { dispatch } } = this
+    // Without a scope of the request nobody says when the response has been sent.
+    const scope = dispatch === "before-response" || state.entries.length === 0
+      ? undefined
+      : Context.getOrUndefined(context, Scope.Scope)
+    if (scope === undefined) return state.release(exit)
+    let left: Effect.Effect<void> | undefined
+    state.defer = (dispatch) => {
+      left = dispatch
+    }
+    return Effect.flatMap(state.release(exit) ?? Effect.void, () =>
+      left === undefined
+        ? Effect.void
+        : afterResponse(left, { context, scope, root: state.root, waits: isPlain }))
   }
 }
 
 const pathOf = (url: string): string => url.replace(/[?#].*$/s, "").replace(/^[a-z]+:\/\/[^/]*/, "") || "/"
 
-/**
- * Runs what was left when the response has been sent. Where its body streams, that is when its headers have been: it may
- * take hours.
- */
-const afterResponse = (
-  context: Context.Context<never>,
-  scope: Scope.Scope,
-  dispatch: Effect.Effect<void>
-): void => {
-  const span = Context.getOrUndefined(context, Tracer.ParentSpan)
-  const traced = span === undefined ? dispatch : Effect.provideService(dispatch, Tracer.ParentSpan, span)
-  let running: Fiber.Fiber<void> | undefined
-  const start = Effect.suspend(() =>
-    running === undefined
-      ? Effect.map(Effect.forkDetach(traced), (fiber) => {
-        running = fiber
-      })
-      : Effect.void
-  )
-  HttpEffect.appendPreResponseHandlerUnsafe(
-    context,
-    (_, response) =>
-      Effect.succeed(response.body._tag === "Stream" ? onceStarted(response, response.body, start) : response)
-  )
-  Effect.runSync(Scope.addFinalizer(
-    scope,
-    Effect.suspend(() => running === undefined ? traced : Fiber.await(running))
-  ))
-}
-
-const onceStarted = (response: Response, body: HttpBody.Stream, start: Effect.Effect<void>): Response =>
-  HttpServerResponse.setHeaders(
-    HttpServerResponse.setBody(
-      response,
-      HttpBody.stream(Stream.onStart(body.stream, start), body.contentType, body.contentLength)
-    ),
-    response.headers
-  )
+const tooLate =
+  "SideEffectsMiddleware.boundary runs around the sending of responses, so a request is answered before " +
+  "anything is decided. It was given to the server as its middleware: pipe the handler through it instead."

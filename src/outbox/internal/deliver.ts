@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Decision from "../../Decision.ts"
 import type * as Dispatcher from "../../Dispatcher.ts"
+import * as Instruments from "../../Instruments.ts"
 import { codecOf } from "../../internal/codec.ts"
 import * as describe from "../../internal/describe.ts"
 import type { HandlerEntry } from "../../internal/handler.ts"
@@ -14,6 +15,7 @@ import type * as SideEffect from "../../SideEffect.ts"
 import type * as SideEffectGroup from "../../SideEffectGroup.ts"
 import type { Claimed, Outcome } from "../OutboxStore.ts"
 import * as dispatcher from "./dispatcher.ts"
+import * as redact from "./redact.ts"
 
 /** How entries are delivered, whoever does it. */
 export interface Options {
@@ -70,17 +72,22 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, who:
     policy,
     outsideBoundary: "dispatch"
   })
+  const instruments = yield* Instruments.Current
   const names = namesOf(group)
   const done: Outcome = { _tag: "Done", keep: options.keepDone ?? true }
 
   const deliver = (claimed: Claimed): Effect.Effect<Outcome> => {
     const sideEffect = names.get(claimed.name)!
-    if (claimed.crashes >= maxCrashes) return Effect.succeed(crashed(claimed))
+    if (claimed.crashes >= maxCrashes) {
+      instruments?.lost(sideEffect._tag, "crashed")
+      return Effect.succeed(crashed(claimed))
+    }
     let intent: any
     try {
       intent = intentOf(sideEffect, codecOf(sideEffect).decode(JSON.parse(claimed.payload)), claimed)
     } catch (error) {
-      return Effect.succeed(undecodable(claimed, error))
+      instruments?.lost(sideEffect._tag, "undecodable")
+      return Effect.succeed(undecodable(sideEffect, claimed, error))
     }
     let next: Outcome | undefined
     const performing: Dispatcher.Performing = {
@@ -154,12 +161,24 @@ const crashed = ({ crashes }: Claimed): Outcome => ({
   failed: false
 })
 
-const undecodable = ({ name }: Claimed, error: unknown): Outcome => ({
+const undecodable = (sideEffect: SideEffect.Any, { name, payload }: Claimed, error: unknown): Outcome => ({
   _tag: "Dead",
   reason: "undecodable",
   error: cut(
-    `The payload does not fit the schema of "${name}": ${describe.error(error)}\n` +
+    `The payload does not fit the schema of "${name}": ${problemOf(sideEffect, payload, error)}\n` +
       "Edit it, or let the schema accept what was written before, then retry it."
   ),
   failed: false
 })
+
+/** Without the secrets that a message may quote. */
+const problemOf = (sideEffect: SideEffect.Any, payload: string, error: unknown): string => {
+  let json: unknown
+  try {
+    json = JSON.parse(payload)
+  } catch {
+    // The parser quotes what it does not understand.
+    return "it is no JSON"
+  }
+  return redact.hideIn(describe.error(error), json, redact.redactedPaths(sideEffect, undefined, json))
+}

@@ -39,6 +39,8 @@ export interface Options extends deliver.Options {
     readonly unknown?: Duration.Input | undefined
   } | undefined
   readonly cleanupInterval?: Duration.Input | undefined
+  /** Side effects that it knows and does not begin. */
+  readonly holdsBack?: ((name: string) => boolean) | undefined
 }
 
 /** An entry that this worker has claimed and not settled. */
@@ -107,7 +109,9 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     if (concurrency !== undefined) limited.set(name, { limit: concurrency, held: 0, full: false })
   }
   const limitOf = ({ name }: Claimed) => limited.get(names.get(name)!._tag)
-  const unlimitedNames = [...names].flatMap(([name, { _tag }]) => limited.has(_tag) ? [] : [name])
+  const { holdsBack = () => false } = options
+  const begun = [...names].filter(([, { _tag }]) => !holdsBack(_tag))
+  const unlimitedNames = begun.flatMap(([name, { _tag }]) => limited.has(_tag) ? [] : [name])
   /** Whether the claiming fiber waits for room. */
   let full = false
   let running = 0
@@ -225,7 +229,7 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
 
   const freeNames = (): ReadonlyArray<string> => {
     if (limited.size === 0) return unlimitedNames
-    return [...names].flatMap(([name, { _tag }]) => {
+    return begun.flatMap(([name, { _tag }]) => {
       const limit = limited.get(_tag)
       return limit === undefined || limit.held < limit.limit ? [name] : []
     })
@@ -254,7 +258,7 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
   const shares: ReadonlyArray<{ readonly names: ReadonlyArray<string>; readonly limit: Limit | undefined }> = [
     { names: unlimitedNames, limit: undefined },
     ...Array.from(limited, ([tag, limit]) => ({
-      names: [...names].flatMap(([name, { _tag }]) => _tag === tag ? [name] : []),
+      names: begun.flatMap(([name, { _tag }]) => _tag === tag ? [name] : []),
       limit
     }))
   ]

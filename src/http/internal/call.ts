@@ -1,0 +1,63 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
+import { later, settled } from "../../Boundary.ts"
+import { Place, SideEffects } from "../../Place.ts"
+import type { UnitOptions as Options } from "./unit.ts"
+
+/** What a middleware is told about a call; one object for all middlewares of the call. */
+interface Call {
+  readonly rpc: { readonly _tag: string }
+}
+
+/** Where the handler of a call stands, as seen by a further middleware of the same call. */
+const standing = new WeakMap<Call, Place>()
+
+/**
+ * One call, one boundary. It stands in that of another middleware of the call, but never in one around the server: a
+ * call has an answer of its own, and may outlive the request that brought it.
+ */
+export const unitOfCall = (
+  options: Pick<Options, "dispatch" | "policy" | "onClose">
+): Effect.Effect<
+  <A, E, R>(self: Effect.Effect<A, E, R>, call: Call) => Effect.Effect<A, E, R | Scope.Scope>,
+  never,
+  SideEffects<never> | Scope.Scope
+> =>
+  Effect.gen(function*() {
+    const context = yield* Effect.context<SideEffects<never> | Scope.Scope>()
+    const { root } = Context.get(context, SideEffects)
+    const built = Place.outside(root)
+    const server = Context.omit(Tracer.ParentSpan)(context)
+    yield* Effect.addFinalizer(() => settled(root))
+
+    /** Not with the context of the call: an entity may hold a transaction open in it, which has ended by then. */
+    const dispatchLater = (dispatch: Effect.Effect<void>, span: Tracer.AnySpan | undefined): Effect.Effect<void> => {
+      const here: Context.Context<never> = span === undefined ? server : Context.add(server, Tracer.ParentSpan, span)
+      return Effect.map(Effect.forkDetach(Effect.setContext(dispatch, here)), (fiber) => later(root, fiber))
+    }
+
+    return (self, call) =>
+      Effect.withFiber((fiber) => {
+        const outer = standing.get(call)
+        const place = outer?.root === root ? outer : built
+        const name = `rpc ${call.rpc._tag}`
+        const state = place.open({ name, origin: name, policy: options.policy, onClose: options.onClose })
+        if (options.dispatch !== "before-response") {
+          const { context } = fiber
+          // It is closed when the answer has been given to the protocol.
+          const scope = Context.getUnsafe(context, Scope.Scope)
+          const span = Context.getOrUndefined(context, Tracer.ParentSpan)
+          state.defer = (dispatch) => Effect.runSync(Scope.addFinalizer(scope, dispatchLater(dispatch, span)))
+        }
+        const inside = place.enter(state)
+        standing.set(call, inside)
+        // Not abortOnError: there is no DispatchError.
+        return Effect.onExitPrimitive(inside.provide(self), (exit) => {
+          if (outer === undefined) standing.delete(call)
+          else standing.set(call, outer)
+          return state.close(exit) as Effect.Effect<void> | undefined
+        })
+      })
+  })

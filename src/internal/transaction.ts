@@ -1,0 +1,21 @@
+import * as Context from "effect/Context"
+
+/** How the keys begin under which the SQL clients of Effect keep the open transaction of a fiber. They are not imported. */
+const prefix = "effect/sql/SqlClient/TransactionConnection"
+
+/** By the context of the fiber that dispatches: a batch is dispatched in one. */
+const left = new WeakMap<Context.Context<never>, Context.Context<never>>()
+
+/**
+ * The same context outside of every transaction: what goes on beside a transaction, and after it, must not use its
+ * connection.
+ */
+export const leave = (context: Context.Context<never>): Context.Context<never> => {
+  let outside = left.get(context)
+  if (outside === undefined) {
+    const services = [...context.mapUnsafe].filter(([key]) => !key.startsWith(prefix))
+    outside = services.length === context.mapUnsafe.size ? context : Context.makeUnsafe<never>(new Map(services))
+    left.set(context, outside)
+  }
+  return outside
+}
