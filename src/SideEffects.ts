@@ -330,7 +330,7 @@ export const boundary: {
   Effect.withFiber((fiber) => {
     const place = placeOf(fiber.context).standing(options)
     const state = place.open(options)
-    return Effect.onExitPrimitive(place.enter(state).provide(self), (exit) => state.close(exit))
+    return place.enter(state).enclose(self, fiber, (exit) => state.close(exit))
   }))
 
 const noOptions: Options = {}

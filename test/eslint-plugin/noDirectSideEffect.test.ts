@@ -159,7 +159,7 @@ describe("the plugin", () => {
     for (const pattern of EslintPlugin.defaultClients) assert.include(text, `\`${pattern.replaceAll("|", "\\|")}\``)
     const sample = (file: string) => readFileSync(join(root, "examples", "lint", file), "utf8")
     const config = sample("eslint.config.js")
-    assert.include(text, `\n\`\`\`js\n${config.slice(config.indexOf("import "))}\`\`\`\n`)
+    assert.include(text, `\n\`\`\`ts no-run\n${config.slice(config.indexOf("import "))}\`\`\`\n`)
     assert.include(text, `\n\`\`\`json\n${sample(".oxlintrc.json")}\`\`\`\n`)
     for (const option of Object.keys(schema[0]!.properties)) assert.include(text, `\`${option}\``)
   })
