@@ -4,7 +4,7 @@
  * `Policy.dynamic(ref)` is whatever policy the `SubscriptionRef` holds. Here the switch is a row of a table that every
  * process looks at; an admin route, a signal or a message of your broker would set the same ref.
  */
-import { Console, Context, Effect, Layer, Schedule, Schema, Stream, SubscriptionRef } from "effect"
+import { Console, Context, Data, Effect, Layer, Schedule, Schema, Stream, SubscriptionRef } from "effect"
 import { Decision, Policy, SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
 import { SqliteClient } from "effect-side-effects/sqlite"
 import { SqlClient } from "effect/sql"
@@ -23,6 +23,12 @@ const Shop = SideEffectGroup.make("shop").add(SendMail, CallWarehouse)
 
 // -- what is stored, and what it means --
 
+class BadSwitch extends Data.TaggedError("BadSwitch")<{ readonly cause: unknown }> {
+  override get message(): string {
+    return (this.cause as Error).message
+  }
+}
+
 /** `mail:**, sms:**` as a policy. A pattern that matches nothing is refused: such a switch would stop nothing. */
 const policyOf = (blocked: string) =>
   Effect.try({
@@ -32,7 +38,7 @@ const policyOf = (blocked: string) =>
       Policy.check(policy, Shop)
       return policy
     },
-    catch: (error) => error as Error
+    catch: (cause) => new BadSwitch({ cause })
   })
 
 /** What the admin route does. */

@@ -84,6 +84,6 @@ export const program = Effect.gen(function*() {
     yield* Console.log("trace")
     for (const line of show(span, 1)) yield* Console.log(line)
   }
-}).pipe(Effect.provide(Live), Effect.provide(Keeping))
+}).pipe(Effect.provide(Layer.provideMerge(Live, Keeping)))
 
 if (import.meta.main) Effect.runPromise(program)

@@ -288,8 +288,7 @@ describe("the numbers of dispatchers under ConfigLayer", () => {
     )
     const fiber = yield* SideEffects.boundary(work).pipe(
       Effect.andThen(SideEffects.drain),
-      Effect.provide(layer as Layer.Layer<SideEffects.SideEffects<any>>),
-      Effect.provide(logger),
+      Effect.provide(Layer.provideMerge(layer as Layer.Layer<SideEffects.SideEffects<any>>, logger)),
       Effect.forkChild
     )
     yield* TestClock.adjust("11 seconds")

@@ -32,7 +32,7 @@ const known = [
 
 export type Name = typeof known[number]
 
-export const names: ReadonlyArray<string> = /*#__PURE__*/ known.map((name) => `SIDE_EFFECTS_${name}`)
+const names: ReadonlyArray<string> = /*#__PURE__*/ known.map((name) => `SIDE_EFFECTS_${name}`)
 
 /** Reads one setting after the other, and says at the end everything that is wrong. */
 export class Settings {

@@ -413,6 +413,30 @@ describe("with other middlewares", () => {
       assert.deepStrictEqual(new Set(shop.reports.map(({ name }) => name)), new Set(["POST /orders/:id"]))
     }).pipe(Effect.scoped))
 
+  it.live("one further out does not stand in the boundary when the handler has ended", () =>
+    Effect.gen(function*() {
+      const shop = orders()
+      const after: Array<boolean> = []
+      const looking = HttpRouter.middleware((handler) =>
+        Effect.tap(handler, () =>
+          Effect.withFiber(({ context }) =>
+            Effect.sync(() =>
+              after.push(context.mapUnsafe.has(SideEffects.SideEffects.key))
+            )
+          )), {
+        global: true
+      })
+      const url = yield* serve(
+        HttpRouter.add("POST", "/orders", mailed("7")).pipe(
+          Layer.provide(SideEffectsMiddleware.layerGlobal(Orders, shop.told)),
+          Layer.provide(looking),
+          Layer.provide(shop.layer)
+        )
+      )
+      yield* call(`${url}/orders`, { method: "POST" })
+      assert.deepStrictEqual(after, [false])
+    }).pipe(Effect.scoped))
+
   it.live("one that changes the status further out is not seen", () =>
     Effect.gen(function*() {
       const shop = orders()
@@ -425,6 +449,16 @@ describe("with other middlewares", () => {
         )
       )
       assert.strictEqual((yield* call(`${url}/orders`, { method: "POST" })).status, 418)
+      yield* until(() => shop.calls.length === 1)
+      assert.strictEqual(shop.reports[0]!.outcome, "released")
+    }).pipe(Effect.scoped))
+
+  it.live("a response that is replaced before it is sent is not seen", () =>
+    Effect.gen(function*() {
+      const shop = orders()
+      const replace = HttpEffect.appendPreResponseHandler(() => Effect.succeed(empty(418)))
+      const url = yield* ways["the whole router"]!(Effect.andThen(replace, mailed("7")), shop)
+      assert.strictEqual((yield* call(`${url}/orders/7`, { method: "POST" })).status, 418)
       yield* until(() => shop.calls.length === 1)
       assert.strictEqual(shop.reports[0]!.outcome, "released")
     }).pipe(Effect.scoped))

@@ -201,6 +201,20 @@ describe("when the server shuts down", () => {
       }))
   }
 
+  it.live("requests that are not done in time are interrupted, and discard", () =>
+    Effect.gen(function*() {
+      const shop = orders()
+      const waiting = Latch.makeUnsafe()
+      const scope = yield* Scope.make()
+      const handler = mail("7").pipe(Effect.andThen(waiting.open), Effect.andThen(Effect.never))
+      const url = yield* Scope.provide(serve(routed(handler, shop)), scope)
+      hangUp(`${url}/orders/7`)
+      yield* waiting.await
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(shop.ends(0), ["mail: discarded: boundary \"POST /orders/:id\" was interrupted"])
+      assert.deepStrictEqual(shop.calls, [])
+    }))
+
   it.live("dispose of a web handler waits for it, too", () =>
     Effect.gen(function*() {
       const shop = gated()

@@ -82,7 +82,11 @@ export const until = (holds: () => boolean): Effect.Effect<void> =>
 
 const listening = <A, E, R>(serving: (server: Layer.Layer<HttpServer.HttpServer>) => Layer.Layer<A, E, R>) => {
   const node = createServer()
-  const server = NodeHttpServer.layerServer(() => node, { port: 0, host: "127.0.0.1" })
+  const server = NodeHttpServer.layerServer(() => node, {
+    port: 0,
+    host: "127.0.0.1",
+    gracefulShutdownTimeout: "10 millis"
+  })
   return Effect.map(
     Layer.build(serving(Layer.orDie(server)) as any as Layer.Layer<A, E>),
     () => `http://127.0.0.1:${(node.address() as AddressInfo).port}`

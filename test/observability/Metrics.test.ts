@@ -40,6 +40,7 @@ const handleMail = ({ to }: { readonly to: string }, { attempt }: SideEffect.Del
     case "text":
       return Effect.fail("the card 4111 1111 1111 1111 was refused")
     case "named":
+      // @effect-diagnostics-next-line globalErrorInEffectFailure:off
       return Effect.fail(Object.assign(new Error("x"), { name: "what somebody has written" }))
     case "cancel":
       return SideEffect.cancel("moved to 221b Baker Street")
@@ -241,7 +242,7 @@ describe("Observability.layer: what is measured", () => {
         yield* TestClock.adjust("1 minute")
         yield* SideEffects.drain
         return (yield* Metric.snapshot).filter(({ id }) => id === "side_effects_dispatch_latency")
-      }).pipe(Effect.provide(layer), Effect.provide(metrics))
+      }).pipe(Effect.provide(Layer.provideMerge(layer, metrics)))
       const [latency, ...others] = yield* histograms
       assert.deepStrictEqual(others, [])
       assert.deepStrictEqual(latency!.attributes, { unit: "s", name: "shop:mail" })
@@ -258,7 +259,7 @@ describe("Observability.layer: what is measured", () => {
         yield* boundary(Effect.void)
         yield* Effect.exit(boundary(Effect.andThen(push, Effect.fail("no"))))
         return (yield* Metric.snapshot).filter(({ id }) => id === "side_effects_buffer_size")
-      }).pipe(Effect.provide(live()), Effect.provide(metrics))
+      }).pipe(Effect.provide(Layer.provideMerge(live(), metrics)))
       const { count, max, sum } = size!.state as { readonly count: number; readonly sum: number; readonly max: number }
       assert.deepStrictEqual([count, sum, max], [2, 4, 3])
     }))
@@ -281,7 +282,7 @@ describe("Observability.layer: what is measured", () => {
         yield* Deferred.succeed(open, undefined)
         yield* SideEffects.drain
         assert.deepStrictEqual(yield* depth, ["background_depth{dispatcher=background} 0"])
-      }).pipe(Effect.provide(layer), Effect.provide(metrics))
+      }).pipe(Effect.provide(Layer.provideMerge(layer, metrics)))
     }))
 })
 
@@ -289,9 +290,15 @@ describe("Observability and the outbox", () => {
   const outbox = <A, E>(self: Effect.Effect<A, E, any>) => {
     const { layer: metrics, read } = registry()
     return Effect.andThen(self, read).pipe(
-      Effect.provide(live({ dispatcher: Outbox.dispatcher() })),
-      Effect.provide(Layer.provideMerge(Observability.layer(), Layer.mergeAll(handlers, MemoryOutboxStore.layer))),
-      Effect.provide(Layer.merge(metrics, logs().layer))
+      Effect.provide(
+        Layer.provideMerge(
+          live({ dispatcher: Outbox.dispatcher() }),
+          Layer.provideMerge(
+            Layer.provideMerge(Observability.layer(), Layer.mergeAll(handlers, MemoryOutboxStore.layer)),
+            Layer.merge(metrics, logs().layer)
+          )
+        )
+      )
     ) as unknown as Effect.Effect<ReadonlyArray<string>>
   }
 
@@ -361,11 +368,15 @@ describe("Observability and the outbox", () => {
           "outbox_depth{name=shop:push,state=scheduled} 1"
         ])
       }).pipe(
-        Effect.provide(live({ dispatcher: Outbox.dispatcher() })),
         Effect.provide(
-          Layer.provideMerge(Observability.layerOutboxDepth(), Layer.mergeAll(handlers, MemoryOutboxStore.layer))
-        ),
-        Effect.provide(Layer.merge(metrics, logs().layer))
+          Layer.provideMerge(
+            live({ dispatcher: Outbox.dispatcher() }),
+            Layer.provideMerge(
+              Layer.provideMerge(Observability.layerOutboxDepth(), Layer.mergeAll(handlers, MemoryOutboxStore.layer)),
+              Layer.merge(metrics, logs().layer)
+            )
+          )
+        )
       ) as Effect.Effect<void>
     }))
 })

@@ -132,8 +132,7 @@ describe("over OTLP, as an OpenTelemetry collector receives it", () => {
           Effect.provide(server(live)),
           // The server is closed, and with it everything has ended.
           Effect.andThen(flush),
-          Effect.provide(exporter(url, "shop")),
-          Effect.provide(logs().layer)
+          Effect.provide(Layer.provideMerge(exporter(url, "shop"), logs().layer))
         )
         assert.deepStrictEqual(treeOf(spans), [
           "POST ok",
@@ -185,8 +184,7 @@ describe("over OTLP, as an OpenTelemetry collector receives it", () => {
       }).pipe(
         Effect.provide(server(live)),
         Effect.andThen(flush),
-        Effect.provide(exporter(url, "shop")),
-        Effect.provide(logs().layer)
+        Effect.provide(Layer.provideMerge(exporter(url, "shop"), logs().layer))
       )
       assert.deepStrictEqual(treeOf(spans), [])
       assert.include(metrics(), "side_effects_enqueued [{side_effect}] {name=shop:mail} 1")
@@ -244,8 +242,7 @@ describe("over OTLP, as an OpenTelemetry collector receives it", () => {
             )
           ),
           Effect.andThen(flush),
-          Effect.provide(exporter(shop.url, "shop")),
-          Effect.provide(logs().layer)
+          Effect.provide(Layer.provideMerge(exporter(shop.url, "shop"), logs().layer))
         )
 
         // Another one, that performs what is in the database.
@@ -258,8 +255,7 @@ describe("over OTLP, as an OpenTelemetry collector receives it", () => {
         yield* Deferred.await(done).pipe(
           Effect.provide(worker),
           Effect.andThen(flush),
-          Effect.provide(exporter(mailer.url, "mailer")),
-          Effect.provide(logs().layer)
+          Effect.provide(Layer.provideMerge(exporter(mailer.url, "mailer"), logs().layer))
         )
 
         // Without the statements of the database.

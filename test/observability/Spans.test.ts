@@ -54,7 +54,7 @@ const failingAt = (...attempts: ReadonlyArray<number>): Handle => ({ attempt }) 
 const run = <A, E, R>(self: Effect.Effect<A, E, R>, layer: Layer.Layer<SideEffects.SideEffects<any>>) => {
   const tracing = tracer()
   return Effect.map(
-    self.pipe(Effect.exit, Effect.provide(layer), Effect.provide(Layer.merge(tracing.layer, logs().layer))),
+    self.pipe(Effect.exit, Effect.provide(Layer.provideMerge(layer, Layer.merge(tracing.layer, logs().layer)))),
     (exit) => ({ ...tracing, exit, tree: tree(tracing.spans) })
   ) as Effect.Effect<ReturnType<typeof tracer> & { readonly exit: any; readonly tree: ReadonlyArray<string> }>
 }

@@ -274,8 +274,10 @@ describe("a secret is in nothing that is printed", () => {
         yield* Effect.exit(SideEffects.boundary(SideEffects.enqueue(Login, { password: secret } as any)))
         yield* Effect.flatMap(OtlpExporter.Flusher, ({ flush }) => flush)
       }).pipe(
-        Effect.provide(live((payload) => Effect.andThen(Effect.logError("no", payload), Effect.fail(payload)))),
-        Effect.provide(exporter)
+        Effect.provide(Layer.provideMerge(
+          live((payload) => Effect.andThen(Effect.logError("no", payload), Effect.fail(payload))),
+          exporter
+        ))
       )
       assert.isAbove(raw.join("").length, 1000)
       assert.include(raw.join(""), "deliver auth:login")
@@ -333,10 +335,11 @@ describe("a secret is in nothing that is printed", () => {
         }
       }).pipe(
         Effect.provide(
-          Layer.mergeAll(SideEffects.LiveLayer(Auth, { dispatcher: Outbox.dispatcher() }), Outbox.layer(Auth))
-        ),
-        Effect.provide(Layer.mergeAll(handlers, MemoryOutboxStore.layer)),
-        Effect.provide(layer)
+          Layer.provideMerge(
+            Layer.mergeAll(SideEffects.LiveLayer(Auth, { dispatcher: Outbox.dispatcher() }), Outbox.layer(Auth)),
+            Layer.provideMerge(Layer.mergeAll(handlers, MemoryOutboxStore.layer), layer)
+          )
+        )
       ) as Effect.Effect<void>
       hidden(lines)
     }))

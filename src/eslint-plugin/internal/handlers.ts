@@ -20,7 +20,7 @@ export interface Handlers {
 }
 
 /** The side effect of a handler, as source text. */
-export interface Target {
+interface Target {
   /** Its definition where the file shows it, its name in quotes otherwise. */
   readonly sideEffect: string
   /** What `enqueue` takes, with `definition` for one that the file does not show. */

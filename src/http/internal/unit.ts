@@ -128,8 +128,7 @@ class Unit implements Boundary.Options {
 
   /** What is durable is committed with what was written beside it, whatever becomes of the request after that. */
   private isCommitted(intent: Intent.Any): boolean {
-    return this.state.root.isDurable(intent) &&
-      Transactions.endsInside(intent, Fiber.getCurrent()!.context, this.context)
+    return Transactions.endsInside(intent, Fiber.getCurrent()!.context, this.context)
   }
 
   close(

@@ -7,7 +7,7 @@ import { CommandError } from "../errors.ts"
 import { flag } from "../list.ts"
 
 /** What `--side-effects` and `SIDE_EFFECTS_MODE` take. */
-export const modes = ["live", "drop", "assert-none", "record"] as const
+const modes = ["live", "drop", "assert-none", "record"] as const
 
 export type Mode = typeof modes[number]
 
