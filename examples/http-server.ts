@@ -95,6 +95,6 @@ export const program = Effect.gen(function*() {
   yield* clientHasRead.open
   yield* mailed.await
   yield* place("1042")
-}).pipe(Effect.provide(Server), Effect.provide(Handlers), Effect.provide(Database))
+}).pipe(Effect.provide(Layer.provideMerge(Server, Layer.provideMerge(Handlers, Database))))
 
 if (import.meta.main) Effect.runPromise(program)

@@ -235,7 +235,7 @@ export class BoundaryState {
    * Takes what need not be done before this boundary ends: dispatching what is not durable. It gets that only when all
    * that is durable has been accepted.
    */
-  defer: ((dispatch: Effect.Effect<void>) => void) | undefined = undefined
+  defer: ((dispatch: Effect.Effect<void>) => Effect.Effect<void>) | undefined = undefined
   private asked: Map<unknown, Asked> | undefined = undefined
 
   constructor(root: Root, parent: BoundaryState | undefined, options: Options) {
@@ -373,12 +373,12 @@ export class BoundaryState {
       const rest = intents.filter((intent) => !root.isDurable(intent))
       const lost = now.find((intent) => Decision.of(intent)?._tag === "Failed")
       if (lost === undefined) {
-        defer!(Effect.flatMap(root.dispatch(rest), () => Decision.logFailures(rest)))
-      } else {
-        const reason = `was not released: "${lost.name}" could not be kept`
-        for (const intent of rest) {
-          Decision.settle(root.observer, { _tag: "Discarded", intent, by: this.label, reason, cause: undefined })
-        }
+        const dispatch = Effect.flatMap(root.dispatch(rest), () => Decision.logFailures(rest))
+        return Effect.flatMap(defer!(dispatch), conclude)
+      }
+      const reason = `was not released: "${lost.name}" could not be kept`
+      for (const intent of rest) {
+        Decision.settle(root.observer, { _tag: "Discarded", intent, by: this.label, reason, cause: undefined })
       }
       return conclude()
     })

@@ -151,7 +151,7 @@ export class Place implements ambient.Standing {
   }
 
   /** What stands here, given all else that is around. */
-  within<R>(context: Context.Context<R>): Context.Context<R | SideEffects<never>> {
+  private within<R>(context: Context.Context<R>): Context.Context<R | SideEffects<never>> {
     const here = Context.add(context, SideEffects, this)
     return this.boundary === undefined ? here : Context.add(here, Inside, this)
   }

@@ -330,9 +330,7 @@ describe("what is durable", () => {
           ]
         ])
         // A worker delivers what was committed, and there is nothing to warn of.
-        yield* Effect.gen(function*() {
-          yield* until(() => shop.calls.length === 3)
-        }).pipe(Effect.provide(
+        yield* until(() => shop.calls.length === 3).pipe(Effect.provide(
           Outbox.layerWorker(Orders).pipe(
             Layer.provide(Orders.toLayer({
               "orders:mail:send": () => Effect.die("never written"),

@@ -3,6 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { type Boundary, Dispatcher, Policy, SideEffects } from "effect-side-effects"
 import { SideEffectsMiddleware } from "effect-side-effects/http"
 import { MemoryOutboxStore, Outbox, OutboxStore } from "effect-side-effects/outbox"
+import { SqlOutboxStore, SqlSideEffects } from "effect-side-effects/sql"
+import { SqliteClient } from "effect-side-effects/sqlite"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -505,4 +507,39 @@ confirmed:
 `
       )
     }))
+})
+
+describe("a transaction inside a call", () => {
+  it.live("what is durable is committed with it, although the call fails after that", () =>
+    Effect.gen(function*() {
+      const outcomes: Array<string> = []
+      const handlers = Api.toLayer({
+        Send: Effect.fnUntraced(function*({ id }) {
+          yield* Effect.orDie(SqlSideEffects.transaction(mail(id)))
+          yield* mail(`${id} too late`)
+          return yield* new Refused({ id })
+        }),
+        Items: () => Stream.empty,
+        Each: () => Stream.empty,
+        Later: () => Effect.die("not called")
+      })
+      const outbox = SideEffects.LiveLayer(Shop, { dispatcher: Outbox.dispatcher() })
+      const database = Layer.provideMerge(
+        SqlOutboxStore.layer(),
+        SqliteClient.layer({ filename: ":memory:", synchronous: "OFF" })
+      )
+      yield* Effect.gen(function*() {
+        const client = yield* RpcTest.makeClient(Api)
+        const exit = yield* Effect.exit(client.Send({ id: "1", end: "fail" }))
+        outcomes.push(exit._tag)
+        const store = yield* OutboxStore.OutboxStore
+        outcomes.push(String(yield* store.count({})))
+      }).pipe(Effect.provide(
+        Layer.mergeAll(handlers, SideEffectsMiddleware.layerRpc(Unit, Shop)).pipe(
+          Layer.provide(outbox),
+          Layer.provideMerge(database)
+        )
+      ))
+      assert.deepStrictEqual(outcomes, ["Failure", "1"])
+    }).pipe(Effect.scoped))
 })

@@ -19,12 +19,12 @@ import * as Schema from "effect/Schema"
 import { type ClientRequest, createServer, request as nodeRequest } from "node:http"
 import type { AddressInfo } from "node:net"
 
-export class Mail extends SideEffect.make("orders:mail:send", {
+class Mail extends SideEffect.make("orders:mail:send", {
   description: "Email the customer.",
   payload: { id: Schema.String }
 }) {}
 
-export class Ledger extends SideEffect.make("orders:ledger:write", {
+class Ledger extends SideEffect.make("orders:ledger:write", {
   description: "Write it into the ledger of the accountants.",
   payload: { id: Schema.String }
 }) {}
@@ -70,7 +70,7 @@ export const orders = (options: {
 }
 
 /** `mail: dispatched by dispatcher inline` for each intent of a report, or `mail: pending`. */
-export const endsOf = ({ intents }: Boundary.Report): ReadonlyArray<string> =>
+const endsOf = ({ intents }: Boundary.Report): ReadonlyArray<string> =>
   intents.map((intent) => {
     const decision = Decision.of(intent)
     return `${intent.name.split(":")[1]}: ${decision === undefined ? "pending" : Decision.format(decision)}`

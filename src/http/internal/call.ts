@@ -4,6 +4,7 @@ import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import { later, settled } from "../../Boundary.ts"
 import { Place, SideEffects } from "../../Place.ts"
+import { committed } from "./committed.ts"
 import type { UnitOptions as Options } from "./unit.ts"
 
 /** What a middleware is told about a call; one object for all middlewares of the call. */
@@ -43,20 +44,21 @@ export const unitOfCall = (
         const outer = standing.get(call)
         const place = outer?.root === root ? outer : built
         const name = `rpc ${call.rpc._tag}`
-        const state = place.open({ name, origin: name, policy: options.policy, onClose: options.onClose })
+        const { context } = fiber
+        const { onClose, policy } = options
+        const state = place.open({ name, origin: name, policy, onClose, nested: committed(root, context) })
         if (options.dispatch !== "before-response") {
-          const { context } = fiber
           // It is closed when the answer has been given to the protocol.
           const scope = Context.getUnsafe(context, Scope.Scope)
           const span = Context.getOrUndefined(context, Tracer.ParentSpan)
-          state.defer = (dispatch) => Effect.runSync(Scope.addFinalizer(scope, dispatchLater(dispatch, span)))
+          state.defer = (dispatch) => Scope.addFinalizer(scope, dispatchLater(dispatch, span))
         }
         const inside = place.enter(state)
         standing.set(call, inside)
-        // Not abortOnError: there is no DispatchError.
-        return Effect.onExitPrimitive(inside.provide(self), (exit) => {
+        return inside.enclose(self, fiber, (exit) => {
           if (outer === undefined) standing.delete(call)
           else standing.set(call, outer)
+          // Not abortOnError: there is no DispatchError.
           return state.close(exit) as Effect.Effect<void> | undefined
         })
       })

@@ -11,13 +11,11 @@ import * as Scope from "effect/Scope"
 import type * as Boundary from "../../Boundary.ts"
 import type { BoundaryState } from "../../Boundary.ts"
 import type { DispatchError } from "../../Dispatcher.ts"
-import type * as Intent from "../../Intent.ts"
-import * as ambient from "../../internal/ambient.ts"
 import * as describe from "../../internal/describe.ts"
-import * as Transactions from "../../outbox/Transactions.ts"
 import { Place, SideEffects } from "../../Place.ts"
 import type * as Policy from "../../Policy.ts"
 import { afterResponse } from "./afterResponse.ts"
+import { committed } from "./committed.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
 
@@ -51,19 +49,9 @@ export const unitOfRequest = <E, R>(
     const around = Context.getOrUndefined(context, SideEffects)
     const place = built === undefined || around?.root === built.root ? Place.of(context as any) : built
     const unit = new Unit(place, context, options, built === undefined)
-    const inside = place.enter(unit.state)
     const handler = unit.route === undefined ? unit.looking(self) : self
-    // By hand, as this is the hot path: what Place.provide does, without a finalizer of its own.
-    return Effect.onExitPrimitive(
-      Effect.suspend(() => {
-        fiber.setContext(inside.within(context))
-        return ambient.enter(inside, handler)
-      }),
-      (exit) => {
-        fiber.setContext(context)
-        return unit.close(exit, answer) as Effect.Effect<void> | undefined
-      }
-    )
+    // Not abortOnError: there is no DispatchError.
+    return place.enter(unit.state).enclose(handler, fiber, (exit) => unit.close(exit, answer) as Effect.Effect<void>)
   })
 
 /** A request, and the options of its boundary. */
@@ -93,7 +81,7 @@ class Unit implements Boundary.Options {
     this.origin = this.route ?? (() => this.find())
     this.policy = told.policy
     this.onClose = told.onClose
-    this.nested = place.root.noticed && ((intents) => intents.filter(this.isCommitted, this))
+    this.nested = committed(place.root, context)
     this.state = place.open(this)
   }
 
@@ -124,11 +112,6 @@ class Unit implements Boundary.Options {
     })
     // Routes are interrupted when the client hangs up. Nobody has seen to that where there is no router.
     return this.isPlain ? Effect.interruptible(looking) : looking
-  }
-
-  /** What is durable is committed with what was written beside it, whatever becomes of the request after that. */
-  private isCommitted(intent: Intent.Any): boolean {
-    return Transactions.endsInside(intent, Fiber.getCurrent()!.context, this.context)
   }
 
   close(
@@ -166,19 +149,14 @@ class Unit implements Boundary.Options {
     exit: Exit.Exit<HttpServerResponse, unknown>
   ): Effect.Effect<void, DispatchError> | undefined {
     const { context, isPlain, state, told: { dispatch } } = this
-    // Without a scope of the request nobody says when the response has been sent.
-    const scope = dispatch === "before-response" || state.entries.length === 0
-      ? undefined
-      : Context.getOrUndefined(context, Scope.Scope)
-    if (scope === undefined) return state.release(exit)
-    let left: Effect.Effect<void> | undefined
-    state.defer = (dispatch) => {
-      left = dispatch
+    if (dispatch !== "before-response" && state.entries.length > 0) {
+      // Without a scope of the request nobody says when the response has been sent.
+      const scope = Context.getOrUndefined(context, Scope.Scope)
+      if (scope !== undefined) {
+        state.defer = (dispatch) => afterResponse(dispatch, { context, scope, root: state.root, waits: isPlain })
+      }
     }
-    return Effect.flatMap(state.release(exit) ?? Effect.void, () =>
-      left === undefined
-        ? Effect.void
-        : afterResponse(left, { context, scope, root: state.root, waits: isPlain }))
+    return state.release(exit)
   }
 }
 
