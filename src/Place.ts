@@ -63,13 +63,12 @@ export class Place implements ambient.Standing {
     this.origin = origin
   }
 
-  /** Where a fiber with this context stands. */
-  static of(context: Context.Context<never>): Place {
-    return placeOf(context)
-  }
-
+  /** Where a fiber stands that has this place and the rest of this context. */
   seen(context: Context.Context<never>): Place {
-    return Place.of(context)
+    if (this.boundary !== undefined || this.handlerOf !== undefined) return this
+    // Where a service has captured its context when it was built, the fiber stands in a boundary all the same.
+    const inside = Context.getOrUndefined(context, Inside)
+    return inside?.root === this.root ? inside : this
   }
 
   /** Whether an old function that is called here does what it always did: nothing asks it to wait, or not to. */
@@ -433,10 +432,4 @@ export const leave: (context: Context.Context<never>) => Context.Context<never> 
  *
  * @internal
  */
-export const placeOf = (context: Context.Context<never>): Place => {
-  const place = Context.getUnsafe(context, SideEffects)
-  if (place.boundary !== undefined || place.handlerOf !== undefined) return place
-  // Where a service has captured its context when it was built, the fiber stands in a boundary all the same.
-  const inside = Context.getOrUndefined(context, Inside)
-  return inside?.root === place.root ? inside : place
-}
+export const placeOf = (context: Context.Context<never>): Place => Context.getUnsafe(context, SideEffects).seen(context)

@@ -12,7 +12,7 @@ import type * as Boundary from "../../Boundary.ts"
 import type { BoundaryState } from "../../Boundary.ts"
 import type { DispatchError } from "../../Dispatcher.ts"
 import * as describe from "../../internal/describe.ts"
-import { Place, SideEffects } from "../../Place.ts"
+import { type Place, placeOf, SideEffects } from "../../Place.ts"
 import type * as Policy from "../../Policy.ts"
 import { afterResponse } from "./afterResponse.ts"
 import { committed } from "./committed.ts"
@@ -47,7 +47,7 @@ export const unitOfRequest = <E, R>(
   Effect.withFiber((fiber) => {
     const { context } = fiber
     const around = Context.getOrUndefined(context, SideEffects)
-    const place = built === undefined || around?.root === built.root ? Place.of(context as any) : built
+    const place = built === undefined || around?.root === built.root ? placeOf(context) : built
     const unit = new Unit(place, context, options, built === undefined)
     const handler = unit.route === undefined ? unit.looking(self) : self
     // Not abortOnError: there is no DispatchError.
