@@ -19,7 +19,7 @@ export default [
     path: "../dist/SideEffects.js",
     import: "{ enqueue, boundary }",
     ignore: ["effect"],
-    limit: "350 B",
+    limit: "300 B",
     modifyEsbuildConfig: (config) => Object.assign(config!, { format: "esm" })
   }
 ] satisfies SizeLimitConfig

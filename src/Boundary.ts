@@ -169,8 +169,6 @@ export interface Root {
   readonly drain: Effect.Effect<void>
   readonly observer: Decision.Observer | undefined
   readonly instruments: Instruments.Instruments | undefined
-  /** Still to be looked whether instruments are where nobody reads them. */
-  unheard?: boolean
   /** The dispatcher wants to know where intents are enqueued. */
   readonly noticed?: ((intent: Intent.Any) => void) | undefined
   /** Nothing leaves through it, whatever is enqueued. */
@@ -345,11 +343,9 @@ export class BoundaryState {
     const { instruments } = root
     if (intents.length === 0) return self
     if (instruments === undefined) {
-      if (root.unheard !== true) return self
-      root.unheard = false
-      return Fiber.getCurrent()!.context.mapUnsafe.has(Instruments.Current.key)
-        ? Effect.andThen(Effect.logWarning(beside), self)
-        : self
+      if (Instruments.unheard.size === 0 || root.recording === true) return self
+      Instruments.unheard.clear()
+      return Effect.andThen(Effect.logWarning(beside), self)
     }
     // What a boundary around takes over is released with that.
     return parent !== undefined && isCapturing(parent) ? self : instruments.release(self, this, intents as any)

@@ -202,10 +202,15 @@ export const logFailures = (intents: ReadonlyArray<Intent.Any>): Effect.Effect<v
       : Effect.void
   }, { discard: true })
 
+const whence = ({ origin }: Intent.Any): string =>
+  origin === undefined ? "" : `, from ${typeof origin === "string" ? origin : origin.name}`
+
 /** @internal */
 export const logFailure = (decision: Failed): Effect.Effect<void> =>
   Effect.logError(
     `Side effect "${decision.intent.name}" failed in ${decision.by}` +
-      `${decision.attempts > 1 ? ` after ${decision.attempts} attempts` : ""} (intent ${decision.intent.id})`,
+      `${decision.attempts > 1 ? ` after ${decision.attempts} attempts` : ""} (intent ${decision.intent.id}${
+        whence(decision.intent)
+      })`,
     decision.cause
   )

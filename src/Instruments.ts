@@ -7,7 +7,7 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type * as Decision from "./Decision.ts"
 import type * as Intent from "./Intent.ts"
 import type * as SideEffect from "./SideEffect.ts"
@@ -41,6 +41,8 @@ export interface Instruments {
   readonly underway: (dispatcher: string, change: 1 | -1) => void
   /** An entry of the outbox is dead, and there never was an intent to decide on. */
   readonly lost: (name: string, reason: string) => void
+  /** Those it passes everything on to. */
+  readonly parts?: ReadonlyArray<Instruments> | undefined
 }
 
 /** What they hear of a boundary. That of a handler is released when the handler has ended, in the fiber that dispatches. */
@@ -59,11 +61,35 @@ export const Current: Context.Reference<Instruments | undefined> = /*#__PURE__*/
 >("effect-side-effects/Instruments", { defaultValue: () => undefined })
 
 /**
+ * Those that are there, and that no layer has been built with so far: somebody has put them beside it.
+ *
+ * @internal
+ */
+export const unheard: Set<Instruments> = /*#__PURE__*/ new Set()
+
+/**
+ * For a layer that is being built.
+ *
+ * @internal
+ */
+export const taken: Effect.Effect<Instruments | undefined> = /*#__PURE__*/ Effect.map(Current, (instruments) => {
+  take(instruments)
+  return instruments
+})
+
+const take = (instruments: Instruments | undefined): void => {
+  if (instruments === undefined) return
+  unheard.delete(instruments)
+  instruments.parts?.forEach(take)
+}
+
+/**
  * Two that listen side by side, the first one outermost.
  *
  * @internal
  */
 export const both = (a: Instruments, b: Instruments): Instruments => ({
+  parts: [a, b],
   observer: {
     enqueued: (intent) => {
       a.observer.enqueued(intent)

@@ -162,7 +162,7 @@ export const open = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
   options: Omit<LiveOptions<boolean, E, R>, "dispatcher"> | undefined,
   setting?: Dispatcher.Port["setting"]
 ) {
-  const instruments = yield* Instruments.Current
+  const instruments = yield* Instruments.taken
   const observer = instruments?.observer
   const names = new Set(group.sideEffects.keys())
   const known = knownTo(group, options?.policy)
@@ -178,7 +178,6 @@ export const open = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
     drain: Effect.suspend(() => opened.drain),
     observer,
     instruments,
-    unheard: instruments === undefined,
     get noticed() {
       return opened.noticed
     },
@@ -409,7 +408,7 @@ export const counting = (
   Layer.effect(
     SideEffects,
     Effect.gen(function*() {
-      const instruments = yield* Instruments.Current
+      const instruments = yield* Instruments.taken
       const sideEffects = new Map<string, number>()
       const events = new Map<string, number>()
       yield* Effect.addFinalizer(() => {

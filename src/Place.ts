@@ -357,7 +357,7 @@ export class Place implements ambient.Standing {
 
 const noGuards: ReadonlyArray<Guard> = []
 
-const outlived = "A fiber has outlived the unit of work it was forked in: wait for it inside the boundary, or " +
+const outlived = "A fiber or a promise has outlived the unit of work it was started in: wait for it there, or " +
   "make it one of its own with SideEffects.boundary(..., { detached: true })."
 
 const keyOf = (sideEffect: SideEffect.Any, payload: unknown): string => {

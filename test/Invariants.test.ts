@@ -256,8 +256,8 @@ describe("invariants", () => {
         assert.instanceOf(error, SideEffects.BoundaryClosed)
         assert.strictEqual(
           error.message,
-          "Side effect \"orders:mail:send\" was enqueued after boundary \"request\" had ended (released). A fiber has " +
-            "outlived the unit of work it was forked in: wait for it inside the boundary, or make it one of its own with " +
+          "Side effect \"orders:mail:send\" was enqueued after boundary \"request\" had ended (released). A fiber or a promise has " +
+            "outlived the unit of work it was started in: wait for it there, or make it one of its own with " +
             "SideEffects.boundary(..., { detached: true })."
         )
         assert.deepStrictEqual(calls, [])

@@ -106,6 +106,10 @@ const make = Effect.fnUntraced(function*({ metrics: measured = true, spans: trac
   const own = Instruments.both(measuring, tracing)
   const all = around === undefined ? own : Instruments.both(around, own)
   made.add(all)
+  yield* Effect.acquireRelease(
+    Effect.sync(() => Instruments.unheard.add(all)),
+    () => Effect.sync(() => Instruments.unheard.delete(all))
+  )
   return all
 })
 

@@ -34,7 +34,7 @@ Enqueued by code:
   orders:report:nightly  Mail the figures of the day to the management. (by
       nightlyReport)
 
-Nothing can trigger:
+Nothing is known to trigger:
   orders:fax:send  TODO: say in one sentence what happens outside when it is
       performed.
 `
@@ -198,7 +198,7 @@ orders:fax:send  TODO: say in one sentence what happens outside when it is
     const dead = SideEffectGroup.make("a").on(/^never$/, Ping)
     assert.strictEqual(
       Catalog.toText(Catalog.make(dead)),
-      "Nothing can trigger:\n  a:ping  Ping. (bound to /^never$/, which matches no event)\n"
+      "Nothing is known to trigger:\n  a:ping  Ping. (bound to /^never$/, which matches no event)\n"
     )
     const nothing = Catalog.make(SideEffectGroup.make("empty"))
     assert.strictEqual(

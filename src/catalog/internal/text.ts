@@ -76,7 +76,7 @@ const inShort = (catalog: Catalog, page: Page): Lines => {
   return [
     ...events,
     ...section("Enqueued by code", byCode, ({ enqueuedBy }) => ` (by ${enqueuedBy.map(clean).join(", ")})`),
-    ...section("Nothing can trigger", byNothing, ({ name }) => {
+    ...section("Nothing is known to trigger", byNothing, ({ name }) => {
       const dead = deadPatterns.get(name)
       return dead === undefined ? "" : ` (bound to ${dead.map(clean).join(", ")}, which matches no event)`
     })

@@ -72,7 +72,7 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, who:
     policy,
     outsideBoundary: "dispatch"
   })
-  const instruments = yield* Instruments.Current
+  const instruments = yield* Instruments.taken
   const names = namesOf(group)
   const done: Outcome = { _tag: "Done", keep: options.keepDone ?? true }
 

@@ -76,8 +76,8 @@ const configured = (group: SideEffectGroup.Any): Effect.Effect<Policy.Policy | u
   return Layer.build(Layer.provide(layer as Layer.Layer<any, Config.ConfigError>, withMode("record"))).pipe(
     Effect.map((context) => Context.get(context as Context.Context<any>, SideEffects.SideEffects).root.policy),
     Effect.scoped,
-    // It is not for long, so there is nothing to say about it.
-    Effect.provideService(References.MinimumLogLevel, "None"),
+    // It is not for long, so there is nothing to say about it, except of a name that nothing reads.
+    Effect.provideService(References.MinimumLogLevel, "Warn"),
     Effect.mapError(({ cause }) => new CommandError({ message: cause.message.split("\n").map(clean).join("\n  ") }))
   )
 }
@@ -131,7 +131,8 @@ const attended = (self: Handler, notice: () => string): Handler =>
 const outcome = (exit: Exit.Exit<unknown, unknown>, tally: Tally.Tally, isLive = true): string => {
   // That tells itself.
   if (exit._tag === "Failure" && Cause.squash(exit.cause) instanceof DispatchError) return ""
-  const [dispatched, discarded, failed] = (["Dispatched", "Discarded", "Failed"] as const).map(tally.of)
+  const [dispatched, discarded, dropped, failed] = (["Dispatched", "Discarded", "Dropped", "Failed"] as const)
+    .map(tally.of)
   const lines: Array<string> = []
   const counted = (n: ReadonlyMap<string, number>, verb: string) =>
     `${Tally.amount(n)} ${Tally.were(n)} ${verb}: ${describe.counted(n)}.`
@@ -145,6 +146,8 @@ const outcome = (exit: Exit.Exit<unknown, unknown>, tally: Tally.Tally, isLive =
     )
   }
   if (isLive && exit._tag === "Failure" && dispatched!.size > 0) lines.push(counted(dispatched!, "dispatched"))
+  // An operator must not think that it was sent.
+  if (isLive && dropped!.size > 0) lines.push(counted(dropped!, "kept in"))
   if (failed!.size > 0) lines.push(`${Tally.amount(failed!)} failed: ${describe.counted(failed!)}.`)
   return lines.join("\n")
 }
