@@ -95,17 +95,28 @@ const mute: Instruments.Instruments = {
   lost: () => {}
 }
 
-/** Whoever provides it twice is traced once. */
-const made = new WeakSet<object>()
+/** Those that measure, and those that trace. Whoever provides one of them twice has it once. */
+const meters = new WeakSet<Instruments.Instruments>()
+const tracers = new WeakSet<Instruments.Instruments>()
+
+const isAmong = (kind: WeakSet<Instruments.Instruments>, all: Instruments.Instruments | undefined): boolean =>
+  all !== undefined && (kind.has(all) || all.parts?.some((part) => isAmong(kind, part)) === true)
 
 const make = Effect.fnUntraced(function*({ metrics: measured = true, spans: traced = true }: Options = {}) {
   const around = yield* Instruments.Current
-  if (around !== undefined && made.has(around)) return around
-  const tracing = traced ? { ...mute, ...spans } : mute
-  const measuring = measured ? { ...mute, ...metrics.make(yield* Effect.context<never>(), yield* Clock.Clock) } : mute
-  const own = Instruments.both(measuring, tracing)
-  const all = around === undefined ? own : Instruments.both(around, own)
-  made.add(all)
+  const own: Array<Instruments.Instruments> = []
+  if (measured && !isAmong(meters, around)) {
+    const meter = { ...mute, ...metrics.make(yield* Effect.context<never>(), yield* Clock.Clock) }
+    meters.add(meter)
+    own.push(meter)
+  }
+  if (traced && !isAmong(tracers, around)) {
+    const tracer = { ...mute, ...spans }
+    tracers.add(tracer)
+    own.push(tracer)
+  }
+  if (own.length === 0) return around
+  const all = [...around === undefined ? [] : [around], ...own].reduce(Instruments.both)
   yield* Effect.acquireRelease(
     Effect.sync(() => Instruments.unheard.add(all)),
     () => Effect.sync(() => Instruments.unheard.delete(all))

@@ -99,6 +99,8 @@ interface Listener {
   readonly base: Context.Context<never>
   readonly reports: Array<Report>
   readonly allow: (report: Report) => boolean
+  /** What came of asking it. */
+  broken: Error | undefined
   /** Whom it is inside: that has its own transactions to look for. */
   readonly around: Listener | undefined
 }
@@ -119,6 +121,15 @@ const isOpen = (context: Context.Context<never>, { base }: Listener): boolean =>
   return false
 }
 
+const isAllowed = (listener: Listener, report: Report): boolean => {
+  try {
+    return listener.allow(report)
+  } catch (cause) {
+    listener.broken ??= new Error(`allow of Isolation died when it was asked about ${titleOf(report)}`, { cause })
+    return false
+  }
+}
+
 const tell = (
   fiber: Fiber.Fiber<any, any>,
   make: () => Omit<Report, "stack">,
@@ -128,7 +139,7 @@ const tell = (
   for (let at = fiber.getRef(Listening); at !== undefined; at = at.around) {
     if (!isOpen(fiber.context, at)) continue
     report ??= { ...make(), stack: [...stack(), ...framesOf(fiber)] }
-    if (!at.allow(report)) at.reports.push(report)
+    if (!isAllowed(at, report)) at.reports.push(report)
   }
 }
 
@@ -207,7 +218,11 @@ const asking =
 type Fetch = typeof globalThis.fetch
 
 /** How many listen, and what was there before the first of them. */
-const fetching: { listeners: number; before: Fetch | undefined } = { listeners: 0, before: undefined }
+const fetching: { listeners: number; before: Fetch | undefined; heard: Fetch | undefined } = {
+  listeners: 0,
+  before: undefined,
+  heard: undefined
+}
 
 /** A client of Effect that uses `fetch` has been reported as what it is. */
 const isOfClient = (stack: string | undefined): boolean => /FetchHttpClient/.test(stack ?? "")
@@ -225,11 +240,12 @@ const listenToFetch = /*#__PURE__*/ Effect.acquireRelease(
       }
       return before(input, init)
     }
-    globalThis.fetch = heard
+    globalThis.fetch = fetching.heard = heard
   }),
   () =>
     Effect.sync(() => {
-      if (--fetching.listeners === 0) globalThis.fetch = fetching.before!
+      // Somebody else may have replaced it meanwhile.
+      if (--fetching.listeners === 0 && globalThis.fetch === fetching.heard) globalThis.fetch = fetching.before!
     })
 )
 
@@ -260,6 +276,7 @@ export const observe = <A, E, R>(
       base: context,
       reports,
       allow: options?.allow ?? (() => false),
+      broken: undefined,
       around: fiber.getRef(Listening)
     }
     // The layer may have been built before: what it has been built with is heard, too.
@@ -267,7 +284,9 @@ export const observe = <A, E, R>(
     if (root !== undefined) (root as { instruments: typeof root.instruments }).instruments = hearing(root.instruments)
     return listenToFetch.pipe(
       Effect.andThen(Effect.exit(self)),
-      Effect.map((exit) => ({ exit, reports })),
+      Effect.flatMap((exit) =>
+        listener.broken === undefined ? Effect.succeed({ exit, reports }) : Effect.die(listener.broken)
+      ),
       Effect.provideService(Listening, listener),
       Effect.provideService(Instruments.Current, hearing(fiber.getRef(Instruments.Current))),
       Effect.provideService(HttpClient.TracerDisabledWhen, asking(fiber.getRef(HttpClient.TracerDisabledWhen)))
@@ -286,7 +305,7 @@ export const observe = <A, E, R>(
  * Found are, with a transaction of any `SqlClient` of Effect open in the fiber:
  *
  * - the handlers of a live layer that the effect has in its context or builds itself,
- * - requests of every `HttpClient` of Effect,
+ * - requests of every `HttpClient` of Effect, unless the code provides `HttpClient.TracerDisabledWhen` itself,
  * - direct calls of `globalThis.fetch`, up to the first `await` of the promise code that calls it.
  *
  * A transaction that is already open where `check` begins does not count: a test that is rolled back as a whole puts

@@ -363,4 +363,15 @@ describe("Observability.layer: spans", () => {
       yield* Effect.provide(boundary(mail), Layer.provideMerge(below, layer))
       assert.deepStrictEqual(lines, [])
     }))
+
+  it.effect("nor anywhere else, where the fiber does not see it", () =>
+    Effect.gen(function*() {
+      const { layer, lines } = logs()
+      const program = Effect.provide(boundary(mail), live(failingAt(), { observability: Layer.empty }))
+      yield* Effect.scoped(Effect.andThen(Layer.build(Observability.layer()), program)).pipe(Effect.provide(layer))
+      assert.strictEqual(lines.length, 1)
+      // It is gone with its scope.
+      yield* Effect.provide(program, layer)
+      assert.strictEqual(lines.length, 1)
+    }))
 })

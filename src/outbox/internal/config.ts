@@ -12,7 +12,7 @@ export const read = /*#__PURE__*/ Effect.fnUntraced(function*(
 ): Effect.fn.Return<worker.Options, Config.ConfigError> {
   const settings = new Settings()
   const { keepsIn, mode, policy } = yield* ConfigLayer.readSwitches(settings, group, options.policy)
-  const queues = yield* settings.list("OUTBOX_QUEUES")
+  const queues = yield* settings.list("OUTBOX_QUEUES", "names of queues, separated by commas, or a list of them")
   if (queues.length > 0) settings.turned.push(`SIDE_EFFECTS_OUTBOX_QUEUES=${queues.join(",")}`)
   const turned: worker.Options = {
     queues: queues.length === 0 ? undefined : queues,

@@ -30,12 +30,21 @@ const indent = 9
 const originOf = (origin: string | Event.Emitted | undefined): string | undefined =>
   Event.isEmitted(origin) ? `event ${origin.name}` : origin
 
+/** What cannot be shown costs nobody the rest of the table. */
+const shown = (payload: unknown): string => {
+  try {
+    return Formatter.formatJson(payload) ?? ""
+  } catch {
+    return "<it cannot be shown>"
+  }
+}
+
 /** A payload in one line. What is `Redacted` says so itself. */
 const payloadLine = (intent: Intent.Any, { ink, origin, width }: Canvas): string | undefined => {
   const from = originOf(intent.origin)
   const whence = from === undefined || from === origin ? "" : cut(`  from ${clean(from)}`, (width - indent) / 2)
   if (intent.payload === undefined) return whence === "" ? undefined : ink.soft(whence.trimStart())
-  const payload = cut(clean(Formatter.formatJson(intent.payload) ?? ""), width - indent - whence.length)
+  const payload = cut(clean(shown(intent.payload)), width - indent - whence.length)
   return `${payload}${ink.soft(whence)}`
 }
 
