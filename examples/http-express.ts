@@ -59,6 +59,8 @@ const unitsOf =
     const name = `${req.method} ${req.baseUrl}${req.route.path}`
     const hangUp = new AbortController()
     res.once("close", () => hangUp.abort())
+    // It may have hung up before.
+    if (res.closed) hangUp.abort()
     const exit = await runtime.runPromiseExit(
       Effect.suspend(() => handler(req)).pipe(
         SideEffects.boundary({

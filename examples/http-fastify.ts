@@ -58,6 +58,8 @@ const unitsOf =
     const name = `${request.method} ${request.routeOptions.url}`
     const hangUp = new AbortController()
     reply.raw.once("close", () => hangUp.abort())
+    // It may have hung up before.
+    if (reply.raw.closed) hangUp.abort()
     const exit = await runtime.runPromiseExit(
       Effect.suspend(() => handler(request)).pipe(
         SideEffects.boundary({

@@ -14,7 +14,6 @@ import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import type * as Binding from "./Binding.ts"
 import * as Decision from "./Decision.ts"
 import { DispatchError } from "./Dispatcher.ts"
@@ -23,6 +22,7 @@ import * as Instruments from "./Instruments.ts"
 import type * as Intent from "./Intent.ts"
 import * as describe from "./internal/describe.ts"
 import type { IntentImpl } from "./internal/intent.ts"
+import type { Later } from "./internal/later.ts"
 import * as Policy from "./Policy.ts"
 import type * as SideEffect from "./SideEffect.ts"
 
@@ -164,6 +164,8 @@ export interface Root {
   readonly checkPolicy: ((policy: Policy.Policy) => void) | undefined
   /** Whether what is accepted will happen, so that a transaction or a response may rely on it. */
   readonly isDurable: (intent: Intent.Any) => boolean
+  /** Whether the transaction that is open here decides on it, so that it has to be handed over while that is open. */
+  readonly isBound: (intent: Intent.Any) => boolean
   /** Performs or hands on; everything has its decision, or is pending in the background, when it is done. */
   readonly dispatch: (intents: ReadonlyArray<Intent.Any>) => Effect.Effect<void>
   readonly drain: Effect.Effect<void>
@@ -173,33 +175,11 @@ export interface Root {
   readonly noticed?: ((intent: Intent.Any) => void) | undefined
   /** Nothing leaves through it, whatever is enqueued. */
   readonly recording?: boolean | undefined
-  /** What was left for later by boundaries that have ended, and is being dispatched. */
-  deferred?: Set<Fiber.Fiber<void>>
+  /** The layer that this records for: what has captured that is led here. */
+  readonly standsFor?: Root | undefined
+  readonly later: Later
   seq: number
 }
-
-/**
- * A fiber dispatches what a boundary has left for later.
- *
- * @internal
- */
-export const later = (root: Root, fiber: Fiber.Fiber<void>): void => {
-  const fibers = root.deferred ??= new Set()
-  fibers.add(fiber)
-  fiber.addObserver(() => fibers.delete(fiber))
-}
-
-/**
- * Waits until nothing is being dispatched that was left for later.
- *
- * @internal
- */
-export const settled = (root: Root): Effect.Effect<void> =>
-  Effect.suspend(() =>
-    root.deferred === undefined || root.deferred.size === 0
-      ? Effect.void
-      : Effect.andThen(Fiber.awaitAll([...root.deferred]), settled(root))
-  )
 
 /** A policy, and what it remembers in one boundary. */
 interface Asked {
@@ -335,20 +315,17 @@ export class BoundaryState {
         return this.observed(this.hand(left, "released", exit, intents), intents)
       }
     }
-    return this.observed(releaseAsking(this, exit), this.all())
+    // One inside another is only told of what it dispatches itself.
+    return parent === undefined ? this.observed(releaseAsking(this, exit), this.all()) : releaseAsking(this, exit)
   }
 
-  private observed<A, E>(self: Effect.Effect<A, E>, intents: ReadonlyArray<IntentImpl>): Effect.Effect<A, E> {
-    const { parent, root } = this
-    const { instruments } = root
+  observed<A, E>(self: Effect.Effect<A, E>, intents: ReadonlyArray<IntentImpl>): Effect.Effect<A, E> {
+    const { instruments, recording } = this.root
     if (intents.length === 0) return self
-    if (instruments === undefined) {
-      if (Instruments.unheard.size === 0 || root.recording === true) return self
-      Instruments.unheard.clear()
-      return Effect.andThen(Effect.logWarning(beside), self)
-    }
-    // What a boundary around takes over is released with that.
-    return parent !== undefined && isCapturing(parent) ? self : instruments.release(self, this, intents as any)
+    if (instruments !== undefined) return instruments.release(self, this, intents as any)
+    if (Instruments.unheard.size === 0 || recording === true) return self
+    Instruments.unheard.clear()
+    return Effect.andThen(Effect.logWarning(beside), self)
   }
 
   /** Dispatches what is left of all intents, and concludes. */
@@ -360,13 +337,15 @@ export class BoundaryState {
   ): Effect.Effect<void, DispatchError> {
     const { defer, root } = this
     const intents = left as ReadonlyArray<any> as ReadonlyArray<Intent.Any>
-    const now = defer === undefined ? intents : intents.filter(root.isDurable)
+    const isDue = (intent: Intent.Any) => root.isDurable(intent) || root.isBound(intent)
+    const now = defer === undefined ? intents : intents.filter(isDue)
+    const due = new Set(now)
     const conclude = () => this.conclude(outcome, exit, all)
     if (now.length === intents.length) {
       return now.length === 0 ? Effect.suspend(conclude) : Effect.flatMap(root.dispatch(now), conclude)
     }
     return Effect.flatMap(now.length === 0 ? Effect.void : root.dispatch(now), () => {
-      const rest = intents.filter((intent) => !root.isDurable(intent))
+      const rest = intents.filter((intent) => !due.has(intent))
       const lost = now.find((intent) => Decision.of(intent)?._tag === "Failed")
       if (lost === undefined) {
         const dispatch = Effect.flatMap(root.dispatch(rest), () => Decision.logFailures(rest))
@@ -551,7 +530,8 @@ const releaseAsking = /*#__PURE__*/ Effect.fnUntraced(function*(
     left = yield* narrow(root, left, () => asked)
   }
   self.releaseEvents(events)
-  return yield* self.hand(left, outcome, exit, intents)
+  const handing = self.hand(left, outcome, exit, intents)
+  return yield* self.parent === undefined ? handing : self.observed(handing, left)
 })
 
 /** Asks the policies about one intent after the other and settles those that are kept in. */

@@ -36,9 +36,9 @@ const modes = ["live", "drop", "assert-none", "record"] as const
  * | `SIDE_EFFECTS_CAPACITY` | how many intents may be underway, instead of `capacity` of `Dispatcher.background` |
  * | `SIDE_EFFECTS_GRACE_PERIOD` | how long closing waits, instead of `gracePeriod` of `Dispatcher.background`: a duration such as `30 seconds` |
  *
- * All are read when the layer is built. Wrong values are one `ConfigError` that names the group and lists them all, each with
- * the right ones. What differs from the code is logged once. What is set and has no effect is warned of: a number that no dispatcher of the layer
- * takes, a name that nothing reads.
+ * All are read when the layer is built. Wrong values are one `ConfigError` that names the group and lists them all, each
+ * with the right ones. What differs from the code is logged once. What is set and has no effect is warned of: a number
+ * that no dispatcher of the layer takes, a name that nothing reads.
  *
  * The policies narrow in this order: those of the deployer, then `policy`.
  *
@@ -183,7 +183,7 @@ const readPatterns = /*#__PURE__*/ Effect.fnUntraced(function*(
   name: "BLOCK" | "ALLOW_ONLY",
   verb: string
 ) {
-  const patterns = yield* settings.list(name, "patterns, separated by commas, or a list of them")
+  const patterns = yield* settings.patterns(name)
   const problems = patterns.flatMap((pattern) => problemOf(group, `SIDE_EFFECTS_${name}`, pattern) ?? [])
   settings.problems.push(...problems)
   if (patterns.length === 0 || problems.length > 0) return undefined

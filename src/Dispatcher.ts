@@ -143,6 +143,12 @@ export interface Opened {
   readonly noticed?: ((intent: Intent.Any) => void) | undefined
   readonly isDurable?: ((intent: Intent.Any) => boolean) | undefined
   /**
+   * Whether it waits for the commit of the transaction that is open here: it has to get the intent while that is open.
+   *
+   * @internal
+   */
+  readonly isBound?: ((intent: Intent.Any) => boolean) | undefined
+  /**
    * Everything goes to other dispatchers, which are listened to themselves.
    *
    * @internal
@@ -486,8 +492,12 @@ export const route = <
       }
       return {
         passesOn: true,
-        noticed: (intent) => opened.get(routeOf.get(intent.name)!)!.noticed?.(intent),
+        // Nobody asks it where nobody wants to know.
+        noticed: [...opened.values()].some(({ noticed }) => noticed !== undefined)
+          ? (intent) => opened.get(routeOf.get(intent.name)!)!.noticed?.(intent)
+          : undefined,
         isDurable: (intent) => opened.get(routeOf.get(intent.name)!)!.isDurable(intent),
+        isBound: (intent) => opened.get(routeOf.get(intent.name)!)!.isBound(intent),
         drain: Effect.forEach(opened.values(), ({ drain }) => drain, { discard: true, concurrency: "unbounded" }),
         dispatch: (intents) => {
           const batches = new Map<Guarded, Array<Intent.Any>>()
@@ -518,6 +528,9 @@ type ServicesOf<D> = D extends Dispatcher<boolean, any, infer R> ? R : never
  * layer requires the handlers; what it has not performed when it ends has failed. Either way, when `dispatch` fails or
  * dies, the intents without a decision fail with that cause. The services it needs are required by the live layer.
  *
+ * With `durable: true`, what it has accepted will happen: its failure is that of the boundary, whatever the layer says, and
+ * an HTTP request is answered only when it has accepted.
+ *
  * **Example** (Handing intents on)
  *
  * ```ts
@@ -537,6 +550,7 @@ export const make: {
   <R = never>(options: {
     readonly name: string
     readonly performs?: false | undefined
+    readonly durable?: boolean | undefined
     readonly dispatch: (intents: ReadonlyArray<Intent.Any>) => Effect.Effect<unknown, unknown, R>
     readonly drain?: Effect.Effect<unknown, never, R> | undefined
   }): Dispatcher<false, never, Exclude<R, Scope.Scope>>
@@ -552,12 +566,14 @@ export const make: {
 } = (options: {
   readonly name: string
   readonly performs?: boolean | undefined
+  readonly durable?: boolean | undefined
   readonly dispatch: (intents: ReadonlyArray<Intent.Any>, perform: any) => Effect.Effect<unknown, unknown, any>
   readonly drain?: Effect.Effect<unknown, never, any> | undefined
 }): Dispatcher<any, never, any> =>
   proto({
     name: options.name,
     performs: options.performs === true,
+    durable: options.durable === true,
     open: (port) =>
       Effect.contextWith((built: Context.Context<any>) => {
         // What belongs to the moment of building, not to the dispatcher.
@@ -584,6 +600,7 @@ export const make: {
 export interface Guarded extends Opened {
   readonly dispatch: (intents: ReadonlyArray<Intent.Any>) => Effect.Effect<void>
   readonly isDurable: (intent: Intent.Any) => boolean
+  readonly isBound: (intent: Intent.Any) => boolean
 }
 
 /**
@@ -600,6 +617,7 @@ export const guard = (
   drain: opened.drain,
   noticed: opened.noticed,
   isDurable: opened.isDurable ?? (() => dispatcher.durable),
+  isBound: opened.isBound ?? (() => false),
   dispatch: (intents) =>
     Effect.matchCause(observed(dispatcher, port, opened, intents), {
       onSuccess: () => {

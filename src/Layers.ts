@@ -23,6 +23,7 @@ import { codecOf } from "./internal/codec.ts"
 import * as describe from "./internal/describe.ts"
 import type { HandlerEntry } from "./internal/handler.ts"
 import { IntentImpl } from "./internal/intent.ts"
+import { Later } from "./internal/later.ts"
 import * as Performer from "./Performer.ts"
 import { Place, SideEffects } from "./Place.ts"
 import * as Policy from "./Policy.ts"
@@ -174,6 +175,7 @@ export const open = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
     onDispatchError: options?.onDispatchError ?? "log",
     ...known,
     isDurable: (intent) => opened.isDurable(intent),
+    isBound: (intent) => opened.isBound(intent),
     dispatch: (intents) => opened.dispatch(intents as ReadonlyArray<any>),
     drain: Effect.suspend(() => opened.drain),
     observer,
@@ -181,19 +183,23 @@ export const open = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
     get noticed() {
       return opened.noticed
     },
+    later: new Later(),
     seq: 0
   }
   const port: Dispatcher.Port = {
     names,
     settle: (decision) => Decision.settle(observer, decision),
     underway: (intent) => {
-      ;(intent as unknown as IntentImpl).detached = true
+      const impl = intent as unknown as IntentImpl
+      impl.detached = true
+      impl.owner = undefined
     },
     perform: Performer.make(root, handlers, observer),
     instruments: () => root.instruments,
     setting
   }
   const opened = Dispatcher.guard(dispatcher, port, yield* dispatcher.open(port))
+  yield* Effect.addFinalizer(() => root.later.close)
   return { root, perform: port.perform }
 })
 
@@ -310,6 +316,7 @@ export const recordingRoot = (options: {
   checkPolicy: undefined,
   // Recording is all that will happen, and it happens at once.
   isDurable: () => true,
+  isBound: () => false,
   dispatch: (intents) =>
     Effect.sync(() => {
       for (const intent of intents as ReadonlyArray<any>) {
@@ -320,6 +327,7 @@ export const recordingRoot = (options: {
   observer: options.observer,
   instruments: undefined,
   recording: true,
+  later: new Later(),
   seq: 0
 })
 

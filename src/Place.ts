@@ -67,8 +67,10 @@ export class Place implements ambient.Standing {
   seen(context: Context.Context<never>): Place {
     if (this.boundary !== undefined || this.handlerOf !== undefined) return this
     // Where a service has captured its context when it was built, the fiber stands in a boundary all the same.
-    const inside = Context.getOrUndefined(context, Inside)
-    return inside?.root === this.root ? inside : this
+    for (let at = Context.getOrUndefined(context, Inside); at !== undefined; at = at.around) {
+      if (standIn(at.place.root) === standIn(this.root)) return at.place
+    }
+    return this
   }
 
   /** Whether an old function that is called here does what it always did: nothing asks it to wait, or not to. */
@@ -152,7 +154,12 @@ export class Place implements ambient.Standing {
   /** What stands here, given all else that is around. */
   private within<R>(context: Context.Context<R>): Context.Context<R | SideEffects<never>> {
     const here = Context.add(context, SideEffects, this)
-    return this.boundary === undefined ? here : Context.add(here, Inside, this)
+    if (this.boundary === undefined && this.root.standsFor === undefined) return here
+    const before = Context.getOrUndefined(context, Inside)
+    return Context.add(here, Inside, {
+      place: this,
+      around: before !== undefined && standIn(before.place.root) === standIn(this.root) ? before.around : before
+    })
   }
 
   private whence(): string | undefined {
@@ -417,7 +424,15 @@ export const SideEffects: Context.Service<SideEffects<never>, Place> = /*#__PURE
  * The innermost boundary, beside the service: what was built with the layer and provides its own context again does not
  * lead out of it.
  */
-class Inside extends /*#__PURE__*/ Context.Service<Inside, Place>()("effect-side-effects/Place/Inside") {}
+class Inside extends /*#__PURE__*/ Context.Service<Inside, Standing>()("effect-side-effects/Place/Inside") {}
+
+interface Standing {
+  readonly place: Place
+  /** Those of other layers. */
+  readonly around: Standing | undefined
+}
+
+const standIn = (root: Root): Root => root.standsFor ?? root
 
 /**
  * What a handler gets: it is in none of the boundaries of the fiber that dispatches.

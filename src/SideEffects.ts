@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
 import * as Predicate from "effect/Predicate"
-import { BoundaryClosed, type BoundaryState, type Options, type Report, settled } from "./Boundary.ts"
+import { BoundaryClosed, type BoundaryState, type Options, type Report } from "./Boundary.ts"
 import type * as Dispatcher from "./Dispatcher.ts"
 import type * as Event from "./Event.ts"
 import type * as Intent from "./Intent.ts"
@@ -540,7 +540,7 @@ export const plan = <A, E, R>(
   self: Effect.Effect<A, E, R>
 ): Effect.Effect<Plan<A, E>, never, Exclude<R, SideEffects<any>>> =>
   Effect.withFiber((fiber) => {
-    const around = Context.getOrUndefined(fiber.context, SideEffects)
+    const around = Context.getOrUndefined(fiber.context, SideEffects)?.seen(fiber.context)
     const { observer, recorder } = Recorder.make()
     const recording = recordingRoot({
       by: "plan",
@@ -552,7 +552,12 @@ export const plan = <A, E, R>(
     // What the layer around would refuse is refused here, too.
     const root = around === undefined
       ? recording
-      : { ...recording, admit: around.root.admit, admitEvent: around.root.admitEvent }
+      : {
+        ...recording,
+        standsFor: around.root.standsFor ?? around.root,
+        admit: around.root.admit,
+        admitEvent: around.root.admitEvent
+      }
     const outside = Place.outside(root)
     // Inside a unit of work it is part of that, so its policies count over all of the plan.
     const state = around?.boundary === undefined
@@ -591,5 +596,5 @@ const policiesAround = (place: Place | undefined): ReadonlyArray<Policy.Policy> 
  */
 export const drain: Effect.Effect<void, never, SideEffects<never>> = /*#__PURE__*/ Effect.withFiber((fiber) => {
   const { root } = placeOf(fiber.context)
-  return Effect.andThen(settled(root), root.drain)
+  return Effect.andThen(root.later.drain, root.drain)
 })

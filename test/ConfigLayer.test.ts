@@ -105,17 +105,17 @@ describe("ConfigLayer", () => {
   const wrong: ReadonlyArray<readonly [Record<string, string>, string]> = [
     [
       { SIDE_EFFECTS_MODE: "lvie" },
-      "SourceError: SIDE_EFFECTS_MODE is \"lvie\". It takes one of live, drop, assert-none, record; left out, it is live."
+      "SourceError: Configuration of group \"shop\": SIDE_EFFECTS_MODE is \"lvie\". It takes one of live, drop, assert-none, record; left out, it is live."
     ],
     [
       { SIDE_EFFECTS_BLOCK: "orders::x" },
-      "SourceError: SIDE_EFFECTS_BLOCK: Pattern \"orders::x\" has an empty segment at position 2. Expected segments of " +
+      "SourceError: Configuration of group \"shop\": SIDE_EFFECTS_BLOCK: Pattern \"orders::x\" has an empty segment at position 2. Expected segments of " +
       "letters, digits, \"-\", \"_\" or \".\", separated by \":\", such as \"orders:mail:send-confirmation\". In a pattern, a " +
       "whole segment may be \"*\" (exactly one segment) or \"**\" (any number)."
     ],
     [
       { SIDE_EFFECTS_BLOCK: "orders:mail" },
-      "SourceError: \"orders:mail\" in SIDE_EFFECTS_BLOCK matches no side effect of group \"shop\". Correct it, or remove " +
+      "SourceError: Configuration of group \"shop\": \"orders:mail\" in SIDE_EFFECTS_BLOCK matches no side effect of group \"shop\". Correct it, or remove " +
       "it. The group has: orders:mail:send, orders:push:notify, monitor:ping."
     ]
   ]
@@ -160,6 +160,55 @@ describe("ConfigLayer", () => {
       assert.deepStrictEqual(list.decisions.map((decision) => decision.slice(0, 7)), ["dispatc", "dropped"])
     }))
 
+  const shapes: ReadonlyArray<readonly [Record<string, unknown>, string]> = [
+    [{ SIDE_EFFECTS_MODE: ["drop"] }, "SIDE_EFFECTS_MODE holds a list. It takes one of live, drop, assert-none,"],
+    [{ SIDE_EFFECTS_MODE: [] }, "SIDE_EFFECTS_MODE holds a list. It takes one of live, drop, assert-none,"],
+    [{ SIDE_EFFECTS_MODE: { x: "drop" } }, "SIDE_EFFECTS_MODE holds an object. It takes one of live, drop, assert-none,"],
+    [{ SIDE_EFFECTS_MODE: false }, "SIDE_EFFECTS_MODE is \"false\". It takes one of live, drop, assert-none,"],
+    [
+      { SIDE_EFFECTS_BLOCK: { a: "orders:mail:**" } },
+      "SIDE_EFFECTS_BLOCK holds an object. It takes patterns, separated by commas, or a list of them."
+    ],
+    [
+      { SIDE_EFFECTS_BLOCK: ["orders:**", ["monitor:ping"]] },
+      "SIDE_EFFECTS_BLOCK[1] holds a list. It takes patterns, separated by commas, or a list of them."
+    ],
+    [
+      { SIDE_EFFECTS_ALLOW_ONLY: [{ pattern: "orders:**" }] },
+      "SIDE_EFFECTS_ALLOW_ONLY[0] holds an object. It takes patterns, separated by commas, or a list of them."
+    ],
+    [{ SIDE_EFFECTS_CAPACITY: [5] }, "SIDE_EFFECTS_CAPACITY holds a list. It takes a whole number, 1 or more."],
+    [{ SIDE_EFFECTS_GRACE_PERIOD: { seconds: 5 } }, "SIDE_EFFECTS_GRACE_PERIOD holds an object. It takes a duration:"]
+  ]
+  for (const [json, expected] of shapes) {
+    it.effect(`refuses ${JSON.stringify(json)}, as it must not look as if it were not set`, () =>
+      Effect.gen(function*() {
+        const { exit } = yield* run(ConfigProvider.fromUnknown(json))
+        assert.isTrue(
+          message(exit).startsWith(`SourceError: Configuration of group "shop": ${expected}`),
+          message(exit)
+        )
+      }))
+  }
+
+  it.effect("null is not set, and neither is a list of nothing", () =>
+    Effect.gen(function*() {
+      const json = { SIDE_EFFECTS_MODE: null, SIDE_EFFECTS_BLOCK: [], SIDE_EFFECTS_ALLOW_ONLY: [null, ""] }
+      const { decisions, lines } = yield* run(ConfigProvider.fromUnknown(json))
+      assert.deepStrictEqual(decisions, ["dispatched by dispatcher inline", "dispatched by dispatcher inline"])
+      assert.deepStrictEqual(lines, [])
+    }))
+
+  it.effect("names the group where another one reads another prefix", () =>
+    Effect.gen(function*() {
+      const env = ConfigProvider.fromEnv({ env: { SHOP_SIDE_EFFECTS_MODE: "of", SIDE_EFFECTS_MODE: "live" } })
+      assert.strictEqual(
+        message((yield* run(ConfigProvider.nested(env, "SHOP"))).exit),
+        "SourceError: Configuration of group \"shop\": SIDE_EFFECTS_MODE is \"of\". It takes one of live, drop, " +
+          "assert-none, record; left out, it is live."
+      )
+    }))
+
   it.effect("says everything that is wrong at once", () =>
     Effect.gen(function*() {
       const { exit } = yield* run({
@@ -173,7 +222,7 @@ describe("ConfigLayer", () => {
       })
       const has = "The group has: orders:mail:send, orders:push:notify, monitor:ping."
       assert.deepStrictEqual(message(exit).split("\n").map((line) => line.replace(/ Expected segments.*/, "")), [
-        "SourceError: 7 settings are wrong:",
+        "SourceError: Configuration of group \"shop\": 7 settings are wrong:",
         "- SIDE_EFFECTS_MODE is \"of\". It takes one of live, drop, assert-none, record; left out, it is live.",
         `- "orders:mail" in SIDE_EFFECTS_BLOCK matches no side effect of group "shop". Correct it, or remove it. ${has}`,
         "- SIDE_EFFECTS_ALLOW_ONLY: Pattern \"a::b\" has an empty segment at position 2.",
@@ -195,8 +244,9 @@ describe("ConfigLayer", () => {
       }))
   }
 
-  for (const value of ["-1 seconds", "5", "infinity", "1 fortnight"]) {
-    it.effect(`refuses SIDE_EFFECTS_GRACE_PERIOD=${value}`, () =>
+  // So many digits are a number that is not finite.
+  for (const value of ["-1 seconds", "5", "infinity", "1 fortnight", `${"9".repeat(400)} days`]) {
+    it.effect(`refuses SIDE_EFFECTS_GRACE_PERIOD=${value.slice(0, 20)}`, () =>
       Effect.gen(function*() {
         assert.include(
           message((yield* run({ SIDE_EFFECTS_GRACE_PERIOD: value })).exit),
@@ -247,11 +297,47 @@ describe("ConfigLayer", () => {
       assert.strictEqual(lines.length, 1)
       assert.match(
         lines[0]!,
-        /^WARN SIDE_EFFECTS_BLOK is set, and nothing here reads that\. After SIDE_EFFECTS_ comes one of MODE, BLOCK, ALLOW_ONLY,/
+        /^WARN Configuration of group "shop": SIDE_EFFECTS_BLOK is set, and nothing here reads that\. After SIDE_EFFECTS_ comes one of MODE, BLOCK, ALLOW_ONLY,/
       )
       const shop = ConfigProvider.fromEnvRecord({ SHOP_SIDE_EFFECTS_MODES: "drop", SHOP_SIDE_EFFECTS_OUTBOX_LEAS: "1" })
       const below = yield* run(ConfigProvider.nested(shop, "SHOP"))
-      assert.match(below.lines[0]!, /^WARN SIDE_EFFECTS_MODES, SIDE_EFFECTS_OUTBOX_LEAS are set/)
+      assert.match(below.lines[0]!, /^WARN Configuration of group "shop": SIDE_EFFECTS_MODES, SIDE_EFFECTS_OUTBOX_LEAS are set/)
+    }))
+
+  for (
+    const [env, found] of [
+      [{ SIDE_EFFECTS_BLOCK_0: "**" }, "SIDE_EFFECTS_BLOCK_0 is"],
+      [{ SIDE_EFFECTS_BLOCK: "monitor:*", SIDE_EFFECTS_BLOCK_0: "**" }, "SIDE_EFFECTS_BLOCK_0 is"],
+      [{ SIDE_EFFECTS_BLOCK_1: "**", SIDE_EFFECTS_BLOCK_0: "**" }, "SIDE_EFFECTS_BLOCK_0, SIDE_EFFECTS_BLOCK_1 are"],
+      [{ SIDE_EFFECTS_BLOCK_4000000000: "**" }, "SIDE_EFFECTS_BLOCK_4000000000 is"],
+      [{ SIDE_EFFECTS_BLOCK_0_X: "**" }, "SIDE_EFFECTS_BLOCK_0_X is"],
+      [{ SIDE_EFFECTS_0: "**" }, "SIDE_EFFECTS_0 is"],
+      [{ SIDE_EFFECTS: "drop" }, "SIDE_EFFECTS is"]
+    ] as ReadonlyArray<readonly [Record<string, string>, string]>
+  ) {
+    it.effect(`says that nothing reads ${JSON.stringify(env)}`, () =>
+      Effect.gen(function*() {
+        const { decisions, lines } = yield* run(ConfigProvider.fromEnv({ env }))
+        assert.deepStrictEqual(decisions.map((decision) => decision.slice(0, 10)), ["dispatched", "dispatched"])
+        const warned = lines.filter((line) => line.startsWith("WARN"))
+        assert.strictEqual(warned.length, 1)
+        assert.isTrue(
+          warned[0]!.startsWith(`WARN Configuration of group "shop": ${found} set, and nothing here reads that.`),
+          warned[0]
+        )
+      }))
+  }
+
+  it.effect("a source that cuts names at _ has lists, which are read and not warned of", () =>
+    Effect.gen(function*() {
+      const env = ConfigProvider.fromEnv({ env: { SIDE_EFFECTS_BLOCK_0: "monitor:*", SIDE_EFFECTS_BLOCK_1: "**:push:**" } })
+      const cut = ConfigProvider.mapInput(
+        env,
+        (path) => path.flatMap((part) => typeof part === "string" ? part.split("_") : [part])
+      )
+      const { decisions, lines } = yield* run(cut)
+      assert.deepStrictEqual(decisions.map((decision) => decision.slice(0, 7)), ["dispatc", "dropped"])
+      assert.deepStrictEqual(lines.filter((line) => line.startsWith("WARN")), [])
     }))
 })
 
@@ -404,6 +490,23 @@ describe("the table in docs/configuration.md", () => {
         assert.deepStrictEqual([...asked].toSorted(), names(by))
       }).pipe(Effect.scoped))
   }
+
+  it.effect("has the switches that commands obey, and nothing else of what they are asked", () =>
+    Effect.gen(function*() {
+      const switches = ["SIDE_EFFECTS_ALLOW_ONLY", "SIDE_EFFECTS_BLOCK", "SIDE_EFFECTS_MODE"]
+      assert.deepStrictEqual(names("SideEffectsCommand"), switches)
+      for (const name of switches) {
+        const command = Command.make("go", {}, () => Effect.void).pipe(
+          SideEffectsCommand.provide(Shop, SideEffects.ConfigLayer(Shop).pipe(Layer.provide(handlers)))
+        )
+        const exit = yield* Command.runWith(command, { version: "1.0.0" })(name === "SIDE_EFFECTS_MODE" ? [] : ["--dry-run"]).pipe(
+          Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ [name]: { x: 1 } }))),
+          Effect.provide(NodeServices),
+          Effect.exit
+        )
+        assert.include(message(exit), `${name} holds an object. It takes`)
+      }
+    }))
 
   it.effect("has everything that is known by name, and what it takes", () =>
     Effect.gen(function*() {

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Event, Policy, SideEffectGroup, SideEffects } from "effect-side-effects"
+import { capture } from "effect-side-effects/testing"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -143,6 +144,35 @@ describe("Place", () => {
         yield* send("1")
         assert.deepStrictEqual(calls, ["mail:1"])
         assert.match(lines[0] ?? "", /WARN Side effect "orders:mail:send" was enqueued outside a boundary/)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("performs nothing in a plan, and is captured in a capture", () => {
+      const { calls, layer, lines } = built()
+      return Effect.gen(function*() {
+        const { intents } = yield* SideEffects.plan(send("1"))
+        assert.deepStrictEqual(intents.map(({ payload }) => payload), [{ id: "1" }])
+        const inside = yield* SideEffects.plan(SideEffects.boundary(Effect.andThen(send("2"), mail("3"))))
+        assert.deepStrictEqual(inside.intents.map(({ payload }) => payload), [{ id: "2" }, { id: "3" }])
+        const context = yield* Effect.context<SideEffects.SideEffects<"orders:mail:send">>()
+        const planning = Effect.provideContext(SideEffects.plan(mail("4")), context)
+        const { intents: blocked } = yield* SideEffects.boundary(planning, { policy: Policy.block("**:mail:**") })
+        assert.deepStrictEqual(blocked, [])
+        const { released } = yield* capture(send("5"))
+        assert.lengthOf(released, 1)
+        assert.deepStrictEqual([calls, lines], [[], []])
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("is in the boundary of its own layer, with one of another layer in between", () => {
+      const { calls, layer } = built()
+      const other = shop()
+      return Effect.gen(function*() {
+        const inner = SideEffects.boundary(Effect.andThen(send("1"), mail("2"))).pipe(Effect.provide(other.layer))
+        yield* Effect.exit(SideEffects.boundary(Effect.andThen(inner, Effect.fail("no"))))
+        assert.deepStrictEqual([calls, other.calls], [[], ["mail:2"]])
+        yield* SideEffects.boundary(inner)
+        assert.deepStrictEqual(calls, ["mail:1"])
       }).pipe(Effect.provide(layer))
     })
 

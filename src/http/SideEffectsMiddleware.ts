@@ -19,7 +19,6 @@ import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import type * as RpcMiddleware from "effect/rpc/RpcMiddleware"
 import type * as Schema from "effect/Schema"
-import { settled } from "../Boundary.ts"
 import type * as Boundary from "../Boundary.ts"
 import type * as Event from "../Event.ts"
 import { type Place, SideEffects } from "../Place.ts"
@@ -152,9 +151,7 @@ export const make = <S extends SideEffect.Any, Ev extends Event.Any>(
 /** Of a group only the type counts. */
 const typed = (_group: SideEffectGroup.SideEffectGroup<any, any>, value: unknown): any => value
 
-/** Closing it waits for what is dispatched after a response: the handlers' services are closed after it. */
-const middleware = <A>(f: (place: Place) => A) =>
-  Effect.flatMap(SideEffects, (place: Place) => Effect.as(Effect.addFinalizer(() => settled(place.root)), f(place)))
+const middleware = <A>(f: (place: Place) => A) => Effect.map(SideEffects, f)
 
 const unitOf = (options: Options) =>
   middleware((place) => (self: Effect.Effect<HttpServerResponse>) => unitOfRequest(self, place, options))

@@ -53,11 +53,17 @@ export class Settings {
       this.arrays.add(full)
       const indices = Array.from({ length: node.length }, (_, index) => index)
       return Effect.map(
-        Effect.forEach(indices, (index) =>
-          Effect.map(load([full, index]), (node) => this.text(node, `${full}[${index}]`, takes))),
+        Effect.forEach(
+          indices,
+          (index) => Effect.map(load([full, index]), (node) => this.text(node, `${full}[${index}]`, takes))
+        ),
         given
       )
     })
+  }
+
+  patterns(name: "BLOCK" | "ALLOW_ONLY") {
+    return this.list(name, "patterns, separated by commas, or a list of them")
   }
 
   /** Nothing where it is not set, and where it is wrong. */

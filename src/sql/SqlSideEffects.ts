@@ -6,6 +6,7 @@
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as SqlError from "effect/sql/SqlError"
@@ -200,6 +201,7 @@ export const afterCommit = <Performs extends boolean, E, R>(
       const opened = Dispatcher.guard(dispatcher, own, yield* dispatcher.open(own))
       return {
         ...opened,
+        isBound: () => transactions.of(sql, Fiber.getCurrent()!.context) !== undefined,
         passesOn: true,
         dispatch: (intents) =>
           Effect.withFiber((fiber) => {

@@ -307,10 +307,14 @@ export const capture = <A, E, R>(
   self: Effect.Effect<A, E, R>,
   options?: { readonly group?: SideEffectGroup.Any | undefined }
 ): Effect.Effect<Captured<A, E>, never, Exclude<R, SideEffects<any> | Recorder>> =>
-  Effect.suspend(() => {
+  Effect.withFiber((fiber) => {
     const { observer, recorder } = makeRecorder()
     const bindings = options?.group && Binding.byEvent(options.group.bindings)
-    const place = Place.outside(recordingRoot({ by: "capture", observer, bindings, roundTrip: true }))
+    const around = Context.getOrUndefined(fiber.context, SideEffects)?.root
+    const place = Place.outside({
+      ...recordingRoot({ by: "capture", observer, bindings, roundTrip: true }),
+      standsFor: around?.standsFor ?? around
+    })
     return Effect.flatMap(
       Effect.exit(place.provide(Effect.provideService(self, Recorder, recorder))),
       (exit) =>

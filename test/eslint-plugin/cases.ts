@@ -16,6 +16,7 @@ const typed = (it: Case): Case => ({ ...it, isTypeScript: true })
 const given = (options: Options, it: Case): Case => ({ ...it, options })
 
 const http = "import { HttpClient, HttpClientRequest } from \"effect/http\"\n"
+const forty = (line: (n: number) => string) => Array.from({ length: 40 }, (_, index) => line(index + 1)).join("\n")
 const post = "{ method: \"POST\" }"
 
 /** What is reported whether or not `fetch` may ask. */
@@ -33,6 +34,31 @@ const fetches: ReadonlyArray<Case> = [
   wrong("fetch by another name", `const f = fetch\nf(url, ${post})`, "f"),
   wrong("fetch taken out", `const { fetch: f } = globalThis\nf(url, ${post})`, "f"),
   wrong("fetch that is imported", `import { fetch as f } from "undici"\nf(url, ${post})`, "f"),
+  wrong("fetch that is taken out of a require", `const { fetch } = require("undici")\nfetch(url, ${post})`, "fetch"),
+  wrong(
+    "fetch that is taken out of an import()",
+    `const { fetch: f } = await import("undici")\nf(url, ${post})`,
+    "f"
+  ),
+  wrong("fetch of a namespace", `import * as u from "undici"\nu.fetch(url, ${post})`, "u.fetch"),
+  wrong(
+    "fetch of an import()",
+    `(await import("undici")).fetch(url, ${post})`,
+    "(await import(\"undici\")).fetch"
+  ),
+  wrong("fetch of a require", `require("undici").fetch(url, ${post})`, "require(\"undici\").fetch"),
+  wrong("fetch of what was required", `const u = require("undici")\nu.fetch(url, ${post})`, "u.fetch"),
+  wrong("fetch that is what was required", `const fetch = require("node-fetch")\nfetch(url, ${post})`, "fetch"),
+  wrong(
+    "fetch that is the default of an import()",
+    `const { default: fetch } = await import("node-fetch")\nfetch(url, ${post})`,
+    "fetch"
+  ),
+  wrong(
+    "fetch that is taken out of a module of the program",
+    `const { fetch: f } = await import("./http.js")\nf(url, ${post})`,
+    "f"
+  ),
   wrong("fetch as a default", `import fetch from "node-fetch"\nfetch(url, ${post})`, "fetch"),
   wrong("fetch with call", `fetch.call(null, url, ${post})`, "fetch"),
   wrong("fetch that might be there", `fetch?.(url, ${post})`, "fetch"),
@@ -57,6 +83,29 @@ export const cases: ReadonlyArray<Case> = [
   fine("fetch that is given", `const load = (fetch) => fetch(url, ${post})`),
   fine("fetch that is given in options", `const load = ({ fetch }) => fetch(url, ${post})`),
   fine("fetch of something else", `repository.fetch(id, ${post})`),
+  fine(
+    "fetch of something else that is imported",
+    `import repository from "repository"
+    import { orders } from "orders"
+    repository.fetch(id, ${post}); orders.fetch(id); new repository().fetch(id)`
+  ),
+  fine(
+    "fetch of something else that a package makes",
+    `const Repository = require("repository")
+    const it = new Repository()
+    it.fetch(id, ${post}); Repository().fetch(id); Repository.orders.fetch(id)
+    const { fetch } = new Repository()
+    fetch(id)`
+  ),
+  fine(
+    "fetch of a module of the program",
+    `import * as repository from "./repository.js"
+    import * as users from "@/users"
+    import * as carts from "#carts"
+    const orders = require("./orders.js")
+    repository.fetch(id, ${post}); users.fetch(id); carts.fetch(id); orders.fetch(id)
+    (await import("~/users.js")).fetch(id)`
+  ),
   fine("fetch that is passed on", "const Live = Layer.succeed(FetchHttpClient.Fetch, fetch)"),
 
   // HttpClient
@@ -202,7 +251,7 @@ export const cases: ReadonlyArray<Case> = [
   fine("sendMail that is given alone", "const order = ({ sendMail }) => sendMail(mail)"),
   fine(
     "sendMail that is taken from the program",
-    "import { old } from \"./old.js\"\nconst { sendMail } = old()\nsendMail(mail)"
+    "import { old } from \"./old.js\"\nconst { sendMail } = old()\nsendMail(mail)\nconst { sendMail: a } = require(\"#old\")\na()"
   ),
   given(
     { clients: ["Mailer.sendMail"] },
@@ -229,6 +278,27 @@ export const cases: ReadonlyArray<Case> = [
     "this.t.sendMail"
   ),
   wrong("names that lead back to themselves", "const a = b.c\nconst b = a.c\na.sendMail()", "a.sendMail"),
+  wrong(
+    "sendMail beside a static block",
+    "class A { static { x = 1 } run() { this.close(); this.t.sendMail() } }",
+    "this.t.sendMail"
+  ),
+  fine(
+    "a member of this class beside a static block",
+    "class A { static { this.x = this.y() } sendMail() {} run() { this.sendMail() } }"
+  ),
+  wrong(
+    "a name that two ways lead to, forty times",
+    `const a0 = fetch\n${forty((n) => `const a${n} = c ? a${n - 1} : a${n - 1}`)}\na40(url)`,
+    "a40"
+  ),
+  wrong(
+    "a name that two different ways lead to, forty times",
+    `${forty((n) => `const a${n} = c ? a${n - 1}.x : a${n - 1}.y`)}\na40.sendMail()`,
+    "a40.sendMail"
+  ),
+  wrong("a pipe without end", `it${".pipe(a)".repeat(2000)}\nt.sendMail()`, "t.sendMail"),
+  wrong("choices without end", `(${"a || ".repeat(2000)}b).post()\nt.sendMail()`, "t.sendMail"),
   wrong(
     "sendMail with a default",
     "import { createTransport } from \"nodemailer\"\nconst { sendMail: send = no } = createTransport(it)\nsend(mail)",
@@ -416,6 +486,24 @@ export const cases: ReadonlyArray<Case> = [
     { clients: ["notify"] },
     wrong("a function of one's own", "import { notify } from \"./n.js\"\nnotify()", "notify")
   ),
+  given(
+    { clients: ["notify"] },
+    wrong(
+      "a function of one's own that is an import in all but its form",
+      "import * as n from \"n\"\nn.notify()\nconst { notify: a } = require(\"./n.js\")\na()\nconst notify = require(\"./n.js\")\nnotify()",
+      "n.notify",
+      "a",
+      "notify"
+    )
+  ),
+  given(
+    { clients: ["http.fetch"] },
+    wrong(
+      "a member of a module of the program that is named",
+      "import * as http from \"./http.js\"\nhttp.fetch(url)",
+      "http.fetch"
+    )
+  ),
   given({ clients: ["notify"] }, fine("a function of this file", "const notify = () => {}\nnotify()")),
   given(
     { clients: ["@sendgrid/mail#send"] },
@@ -473,6 +561,12 @@ export const cases: ReadonlyArray<Case> = [
     )
   ),
   fine("a client that nothing explains", "given.http.deliver(mail)"),
+  fine("a client in a callback of then", "import(\"axios\").then((m) => m.default.post(url))"),
+  fine("the rest of a client", "import axios from \"axios\"\nconst { ...rest } = axios\nrest.post(url)"),
+  fine(
+    "a client that a class inherits from",
+    "import axios from \"axios\"\nclass A extends axios { run() { this.post(url) } }\nnew A().post(url)"
+  ),
   given({ ignore: ["fetch"] }, fine("a default client that is ignored", `fetch(url, ${post})`)),
   given(
     { ignore: ["metrics.*"], clients: ["*.send"] },
@@ -497,6 +591,13 @@ export const cases: ReadonlyArray<Case> = [
   ),
   typed(
     fine("a set by its type in a field", "class A { readonly queue: Set<string>; run() { this.queue.add(\"a\") } }")
+  ),
+  typed(
+    wrong(
+      "sendMail in a class with an index signature",
+      "class A { [key: string]: unknown; run() { this.t.sendMail() } }",
+      "this.t.sendMail"
+    )
   ),
   typed(
     wrong("what is cast", `(fetch as any)(url, ${post}); transport!.sendMail(mail)`, "fetch", "transport!.sendMail")

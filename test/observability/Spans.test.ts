@@ -337,6 +337,18 @@ describe("Observability.layer: spans", () => {
       ])
     }))
 
+  it.effect("a boundary that hands over to the one around releases nothing, whatever the dispatcher", () =>
+    Effect.gen(function*() {
+      const dispatcher = Dispatcher.route([["**", Dispatcher.inline()]])
+      const { tree } = yield* run(boundary(boundary(mail)), live(failingAt(), { dispatcher }))
+      assert.strictEqual(tree.filter((line) => line.includes("SideEffects.release")).length, 1)
+      const released = yield* run(
+        SideEffects.boundary(boundary(mail), { nested: "release" }),
+        live(failingAt(), { dispatcher })
+      )
+      assert.strictEqual(released.tree.filter((line) => line.includes("SideEffects.release")).length, 1)
+    }))
+
   it.effect("without it, spans: false, and two of them: none, none, and each once", () =>
     Effect.gen(function*() {
       const none = yield* run(boundary(mail), live(failingAt(), { observability: Layer.empty }))

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
-import { MemoryOutboxStore, Outbox, type OutboxStore } from "effect-side-effects/outbox"
+import { MemoryOutboxStore, Outbox, OutboxStore } from "effect-side-effects/outbox"
 import { SqlOutboxStore } from "effect-side-effects/sql"
 import { SqliteClient } from "effect-side-effects/sqlite"
 import * as Cause from "effect/Cause"
@@ -137,7 +137,7 @@ describe("Outbox.layerWorkerConfig", () => {
         const number = "It takes a whole number, 1 or more."
         const how = "a number and a unit, such as 500 millis, 30 seconds, 5 minutes, 1 hour or 7 days."
         assert.deepStrictEqual(message(exit).split("\n"), [
-          "SourceError: 11 settings are wrong:",
+          "SourceError: Configuration of the outbox worker of group \"jobs\": 11 settings are wrong:",
           "- SIDE_EFFECTS_MODE is \"off\". It takes one of live, drop, assert-none, record; left out, it is live.",
           "- \"mails:**\" in SIDE_EFFECTS_BLOCK matches no side effect of group \"jobs\". Correct it, or remove it. The " +
           "group has: jobs:run, jobs:note.",
@@ -153,6 +153,29 @@ describe("Outbox.layerWorkerConfig", () => {
         ])
       })
     ))
+
+  it.effect("the names of queues may be an array, and nothing else that is no text", () => {
+    const { seen, store } = watched()
+    const from = (value: unknown) =>
+      Layer.build(Layer.provide(Outbox.layerWorkerConfig(Jobs), handlers(() => Effect.void))).pipe(
+        Effect.provideService(
+          ConfigProvider.ConfigProvider,
+          ConfigProvider.fromUnknown({ SIDE_EFFECTS_OUTBOX_QUEUES: value })
+        ),
+        Effect.exit
+      )
+    return outbox(() =>
+      Effect.gen(function*() {
+        assert.strictEqual(
+          message(yield* from({ mails: true })),
+          "SourceError: Configuration of the outbox worker of group \"jobs\": SIDE_EFFECTS_OUTBOX_QUEUES holds an object. " +
+            "It takes names of queues, separated by commas, or a list of them."
+        )
+        assert.isTrue(Exit.isSuccess(yield* from(["mails", " default "])))
+        yield* quiet
+        assert.deepStrictEqual(seen.claims.at(-1)?.queues, ["mails", "default"])
+      }), { store })
+  })
 
   it.effect("how many crashes there may be is the deployer's", () => {
     const store = storeWith((store) => ({
@@ -236,6 +259,39 @@ describe("the kill switch and the backlog", () => {
         assert.deepStrictEqual(yield* states, ["a pending", "b done"])
       })
     ))
+
+  it.effect("nor does a handler's limit lead the suspects around the block, or wake the worker for it", () => {
+    const asked: Array<OutboxStore.Claim> = []
+    const store = storeWith((store) => ({
+      claim: (claim) => {
+        asked.push(claim)
+        return store.claim(claim)
+      },
+      nextDueIn: (claim) => {
+        asked.push(claim as OutboxStore.Claim)
+        return store.nextDueIn(claim)
+      }
+    }))
+    return outbox(() =>
+      Effect.gen(function*() {
+        yield* SideEffects.boundary(Effect.all([job("a"), note("b")]))
+        // Two workers have ended while they performed it.
+        for (let crash = 0; crash < 2; crash++) {
+          const { claim } = yield* OutboxStore.OutboxStore
+          yield* claim({ worker: "gone", limit: 1, lease: 1, names: ["jobs:run"], queues: undefined, suspects: false })
+          yield* TestClock.adjust("1 minute")
+        }
+        asked.length = 0
+        const worker = Outbox.layerWorkerConfig(Jobs, { id: "w1" })
+        const limited = handlers(() => Effect.void, { options: { concurrency: 1 } })
+        yield* Layer.build(Layer.provide(worker, limited)).pipe(provider({ SIDE_EFFECTS_BLOCK: "jobs:run" }))
+        yield* TestClock.adjust("1 minute")
+        yield* quiet
+        assert.deepStrictEqual(yield* states, ["a pending", "b done"])
+        assert.isTrue(asked.some(({ suspects }) => suspects) && asked.some(({ suspects }) => !suspects))
+        assert.deepStrictEqual(asked.filter(({ names }) => names.includes("jobs:run")), [])
+      }), { store })
+  })
 
   it.effect("what a handler enqueues of the blocked is dropped, as everywhere", () =>
     outbox(() =>

@@ -1,19 +1,22 @@
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
-import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Catalog from "../../catalog/Catalog.ts"
+import { Settings } from "../../internal/settings.ts"
 import { CommandError } from "./errors.ts"
 import { look, print } from "./output.ts"
 import { attempt, catalogOf, type Source } from "./source.ts"
 
 /** What `ConfigLayer` would read, had it been built here. */
-const environment = Config.all({
-  mode: Config.option(Config.String("SIDE_EFFECTS_MODE")),
-  block: Config.option(Config.String("SIDE_EFFECTS_BLOCK")),
-  allowOnly: Config.option(Config.String("SIDE_EFFECTS_ALLOW_ONLY"))
-})
+const environment = /*#__PURE__*/ Effect.gen(function*() {
+  const settings = new Settings()
+  const mode = yield* settings.one("MODE", "one of live, drop, assert-none, record", (text) => text)
+  const block = yield* settings.patterns("BLOCK")
+  const allowOnly = yield* settings.patterns("ALLOW_ONLY")
+  const [problem] = settings.problems
+  if (problem !== undefined) return yield* new CommandError({ message: problem })
+  return { mode, block: block.join(","), allowOnly: allowOnly.join(",") }
+}).pipe(Effect.catchTag("ConfigError", ({ message }) => Effect.fail(new CommandError({ message }))))
 
 export const explain = <E, R>(source: Source<E, R>) =>
   Command.make(
@@ -21,17 +24,7 @@ export const explain = <E, R>(source: Source<E, R>) =>
     { name: Argument.String("name").pipe(Argument.withDescription("An event, a side effect, or a pattern")) },
     Effect.fnUntraced(function*({ name }) {
       const catalog = yield* catalogOf(source)
-      const { allowOnly, block, mode } = yield* environment.pipe(
-        Effect.mapError((error) => new CommandError({ message: error.message }))
-      )
-      const options = {
-        ...yield* look,
-        environment: {
-          mode: Option.getOrUndefined(mode),
-          block: Option.getOrUndefined(block),
-          allowOnly: Option.getOrUndefined(allowOnly)
-        }
-      }
+      const options = { ...yield* look, environment: yield* environment }
       yield* print(yield* attempt(() => Catalog.explain(catalog, name, options)))
     })
   ).pipe(

@@ -69,8 +69,9 @@ const transparent: Readonly<Record<string, string>> = {
 
 /** The expression without what changes its type or waits for it. */
 export const unwrap = (node: Node): Node => {
-  const inner = transparent[node.type]
-  return inner === undefined || !node[inner] ? node : unwrap(node[inner])
+  let at = node
+  for (let inner = transparent[at.type]; inner !== undefined && at[inner]; inner = transparent[at.type]) at = at[inner]
+  return at
 }
 
 /** The nearest node around this one that is more than a change of its type. */
@@ -85,7 +86,9 @@ export const isFunction = (node: Node): boolean =>
 
 /** The name under which a member or a property is found, if the source says it. */
 export const keyOf = (node: Node): string | undefined => {
-  const key: Node = node["property"] ?? node["key"]
+  const key: Node | undefined = node["property"] ?? node["key"]
+  // Static blocks and index signatures are members of a class, too.
+  if (key === undefined) return undefined
   if (!node["computed"]) {
     return key.type === "Literal"
       ? String(key["value"])

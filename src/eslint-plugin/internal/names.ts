@@ -35,16 +35,16 @@ const named = (name: string, free = false): Path => ({ segments: [name], free })
 const isCollection = (paths: ReadonlyArray<Path>): boolean =>
   paths.some(({ free, segments }) => free && segments.length === 1 && collections.has(segments[0]!))
 
-const member = (paths: ReadonlyArray<Path>, key: string): ReadonlyArray<Path> =>
-  paths.map((path) => ({ ...path, segments: [...path.segments, key] }))
-
 const called = (paths: ReadonlyArray<Path>): ReadonlyArray<Path> =>
-  paths.map((path) => ({
+  paths.map(({ isModule: _, ...path }) => ({
     ...path,
     segments: [...path.segments.slice(0, -1), `${path.segments.at(-1) ?? ""}()`]
   }))
 
 const moduleName = (specifier: string): string => specifier.split("/").at(-1)!.replace(/\.[cm]?[jt]sx?$/, "")
+
+/** Whether it is a module of the program: relative, or under one of the names that no package may have. */
+const isOfProgram = (module: string | undefined): boolean => module !== undefined && /^(?:[.#~/]|@\/)/.test(module)
 
 const wholeModule = (module: string, name?: string): ReadonlyArray<Path> => [
   { module, segments: [], free: true },
@@ -52,16 +52,46 @@ const wholeModule = (module: string, name?: string): ReadonlyArray<Path> => [
   ...(name === undefined || name === moduleName(module) ? [] : [named(name, true)])
 ]
 
+const exported = (module: string, name: string, local: string): ReadonlyArray<Path> => [
+  { module, segments: [name], free: true },
+  named(name === "default" ? local : name, true)
+]
+
+/** A module whose members are its exports, as a default import, which may be any object, is not. */
+const namespace = (module: string, name?: string): ReadonlyArray<Path> =>
+  wholeModule(module, name).map((path) => path.module === undefined ? path : { ...path, isModule: true })
+
+const isNamespace = (paths: ReadonlyArray<Path>): boolean => paths.some(({ isModule }) => isModule)
+
 const imported = ({ node, parent }: Definition): ReadonlyArray<Path> => {
   const module: string = parent?.["source"]?.value ?? ""
   const local: string = node["local"]?.name ?? node["id"]?.name
-  if (node.type === "ImportNamespaceSpecifier") return wholeModule(module, local)
+  if (node.type === "ImportNamespaceSpecifier") return namespace(module, local)
   if (node.type !== "ImportSpecifier") {
     return [{ module, segments: ["default"], free: true }, ...wholeModule(module, local)]
   }
-  const name: string = node["imported"].name ?? node["imported"].value
-  return [{ module, segments: [name], free: true }, named(name === "default" ? local : name, true)]
+  return exported(module, node["imported"].name ?? node["imported"].value, local)
 }
+
+const member = (paths: ReadonlyArray<Path>, key: string): ReadonlyArray<Path> =>
+  paths.flatMap(({ isModule, ...path }) =>
+    // `Orders.fetch` of a module of the program is its own word for something; `undici.fetch` is what it looks like.
+    isModule && !isOfProgram(path.module)
+      ? exported(path.module!, key, key)
+      : [{ ...path, segments: [...path.segments, key] }]
+  )
+
+/** Paths are few, unless a program is made to have many: two for every `?:` that leads to another one. */
+const mostPaths = 128
+
+const distinct = (paths: ReadonlyArray<Path>): ReadonlyArray<Path> => {
+  if (paths.length < 2) return paths
+  const seen = new Map(paths.map((path) => [JSON.stringify(path), path]))
+  return [...seen.values()].slice(0, mostPaths)
+}
+
+/** How far a name is followed: further than any program goes, and not as far as the stack. */
+const mostSteps = 200
 
 /** The keys that lead from a pattern to the identifier in it; `undefined` if the source does not say them. */
 const keysTo = (pattern: Node, identifier: Node): ReadonlyArray<string> | undefined => {
@@ -97,14 +127,18 @@ const argumentOf = (callback: Node): Node | undefined => {
 
 export const makeNames = (source: SourceCode): Names => {
   const known = new Map<Node, ReadonlyArray<Path>>()
+  let steps = 0
 
   const names = (node: Node): ReadonlyArray<Path> => {
     const expression = unwrap(node)
     const found = known.get(expression)
     if (found !== undefined) return found
+    if (steps === mostSteps) return unknown
     // What leads back to itself is unknown.
     known.set(expression, unknown)
-    const paths = find(expression)
+    steps++
+    const paths = distinct(find(expression))
+    steps--
     known.set(expression, paths)
     return paths
   }
@@ -123,7 +157,7 @@ export const makeNames = (source: SourceCode): Names => {
     const typed = ofType(type)
     const paths = made ? names(made) : unknown
     if (typed?.length === 0 || paths.length === 0) return own
-    return [named(name), ...paths, ...typed ?? []]
+    return [named(name, isNamespace(paths)), ...paths, ...typed ?? []]
   }
 
   const ofPattern = (
@@ -131,9 +165,13 @@ export const makeNames = (source: SourceCode): Names => {
     keys: ReadonlyArray<string> | undefined,
     base: ReadonlyArray<Path>
   ): ReadonlyArray<Path> => {
-    const isForeign = base.some(({ free }) => free) && !base.some(({ module }) => module?.startsWith("."))
+    const isForeign = base.some(({ free }) => free) && !base.some(({ module }) => isOfProgram(module))
     const paths = (keys ?? ["?"]).reduce(member, base)
-    return [named(name), ...isForeign ? paths : paths.map((path) => ({ ...path, isTaken: true }))]
+    // Taken out of a module, it is an import in all but its form.
+    const imports = base.flatMap(({ isModule, module }) =>
+      isModule && keys?.length === 1 ? exported(module!, keys[0]!, name) : []
+    )
+    return [named(name), ...imports, ...isForeign ? paths : paths.map((path) => ({ ...path, isTaken: true }))]
   }
 
   const ofDefinition = (variable: Variable, definition: Definition): ReadonlyArray<Path> => {
@@ -212,7 +250,7 @@ export const makeNames = (source: SourceCode): Names => {
     if (callee.type === "MemberExpression" && keyOf(callee) === "pipe") return names(callee["object"])
     if (callee.type === "Identifier" && first !== undefined) {
       if (callee["name"] === "pipe") return names(first)
-      if (callee["name"] === "require" && typeof first["value"] === "string") return wholeModule(first["value"])
+      if (callee["name"] === "require" && typeof first["value"] === "string") return namespace(first["value"])
     }
     const returned = returnedBy(callee)
     if (returned !== undefined) return names(returned)
@@ -240,10 +278,10 @@ export const makeNames = (source: SourceCode): Names => {
         return ofCall(node)
       case "NewExpression": {
         const paths = names(node["callee"])
-        return isCollection(paths) ? own : paths
+        return isCollection(paths) ? own : paths.map(({ isModule: _, ...path }) => path)
       }
       case "ImportExpression":
-        return typeof node["source"].value === "string" ? wholeModule(node["source"].value) : unknown
+        return typeof node["source"].value === "string" ? namespace(node["source"].value) : unknown
       case "AssignmentExpression":
         return names(node["right"])
       case "SequenceExpression":

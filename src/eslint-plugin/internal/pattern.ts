@@ -11,6 +11,8 @@ export interface Path {
   readonly free: boolean
   /** Whether it was taken out of something by name that nobody knows: `const { sendMail } = given`. */
   readonly isTaken?: boolean | undefined
+  /** Whether it is a module as such, so that its members are exports. */
+  readonly isModule?: boolean | undefined
 }
 
 export interface Pattern {

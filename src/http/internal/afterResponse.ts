@@ -1,14 +1,14 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as HttpBody from "effect/http/HttpBody"
 import * as HttpEffect from "effect/http/HttpEffect"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as References from "effect/References"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
-import { later, type Root } from "../../Boundary.ts"
+import type { Later } from "../../internal/later.ts"
 
 type Response = HttpServerResponse.HttpServerResponse
 
@@ -17,48 +17,41 @@ type Response = HttpServerResponse.HttpServerResponse
  * it may take hours.
  *
  * That fiber has nothing of the request but its trace and the annotations of its log: a transaction around it has ended,
- * and what it has acquired is given back.
+ * and what it has acquired is being given back.
  */
 export const afterResponse = (
   dispatch: Effect.Effect<void>,
-  { context, root, scope, waits }: {
+  { context, later, scope }: {
     readonly context: Context.Context<never>
-    readonly root: Root
+    readonly later: Later
     readonly scope: Scope.Scope
-    /** No layer does, when the server shuts down. */
-    readonly waits: boolean
   }
 ): Effect.Effect<void> => {
-  let running: Fiber.Fiber<void> | undefined
-  const start = Effect.suspend(() => {
-    if (running !== undefined) return Effect.void
-    const told = Effect.updateContext(dispatch, (server: Context.Context<never>) => ofRequest(server, context))
-    return Effect.map(Effect.forkDetach(told, { uninterruptible: true }), (fiber) => {
-      running = fiber
-      later(root, fiber)
-    })
-  })
+  const request = ofRequest(context)
+  const start = later.add(Effect.updateContext(dispatch, request))
   HttpEffect.appendPreResponseHandlerUnsafe(context, (_, response) => {
     const { body } = response
     if (body._tag === "Stream") return Effect.succeed(onceStarted(response, body, start))
     // What is forked starts only when this fiber pauses, and then it has written the headers.
     return body._tag === "Raw" && isStream(body.body) ? Effect.as(start, response) : Effect.succeed(response)
   })
-  return Scope.addFinalizer(
-    scope,
-    waits ? Effect.andThen(start, Effect.suspend(() => Fiber.await(running!))) : start
-  )
+  return Scope.addFinalizer(scope, start)
 }
 
-const ofRequest = (server: Context.Context<never>, request: Context.Context<never>): Context.Context<never> => {
-  const span = Context.getOrUndefined(request, Tracer.ParentSpan)
-  const annotated = Context.add(
-    server,
-    References.CurrentLogAnnotations,
-    Context.get(request, References.CurrentLogAnnotations)
-  )
-  return span === undefined ? annotated : Context.add(annotated, Tracer.ParentSpan, span)
+const ofRequest = (context: Context.Context<never>) => {
+  const span = Context.getOrUndefined(context, Tracer.ParentSpan)
+  const annotations = Context.get(context, References.CurrentLogAnnotations)
+  return (server: Context.Context<never>): Context.Context<never> => {
+    const annotated = Context.add(withoutRequest(server), References.CurrentLogAnnotations, annotations)
+    return span === undefined ? annotated : Context.add(annotated, Tracer.ParentSpan, span)
+  }
 }
+
+/** It may be kept for as long as the longest delay. */
+const withoutRequest: (server: Context.Context<never>) => Context.Context<never> = /*#__PURE__*/ Context.omit(
+  HttpServerRequest.HttpServerRequest,
+  Scope.Scope
+)
 
 const isStream = (body: unknown): boolean =>
   typeof body === "object" && body !== null && ("pipe" in body || "getReader" in body)

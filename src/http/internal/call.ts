@@ -2,7 +2,6 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
-import { later, settled } from "../../Boundary.ts"
 import { Place, SideEffects } from "../../Place.ts"
 import { committed } from "./committed.ts"
 import type { UnitOptions as Options } from "./unit.ts"
@@ -31,12 +30,11 @@ export const unitOfCall = (
     const { root } = Context.get(context, SideEffects)
     const built = Place.outside(root)
     const server = Context.omit(Tracer.ParentSpan)(context)
-    yield* Effect.addFinalizer(() => settled(root))
 
     /** Not with the context of the call: an entity may hold a transaction open in it, which has ended by then. */
     const dispatchLater = (dispatch: Effect.Effect<void>, span: Tracer.AnySpan | undefined): Effect.Effect<void> => {
       const here: Context.Context<never> = span === undefined ? server : Context.add(server, Tracer.ParentSpan, span)
-      return Effect.map(Effect.forkDetach(Effect.setContext(dispatch, here)), (fiber) => later(root, fiber))
+      return root.later.add(Effect.setContext(dispatch, here))
     }
 
     return (self, call) =>
@@ -47,7 +45,7 @@ export const unitOfCall = (
         const { context } = fiber
         const { onClose, policy } = options
         const state = place.open({ name, origin: name, policy, onClose, nested: committed(root, context) })
-        if (options.dispatch !== "before-response") {
+        if (options.dispatch !== "before-response" && !root.later.isFull) {
           // It is closed when the answer has been given to the protocol.
           const scope = Context.getUnsafe(context, Scope.Scope)
           const span = Context.getOrUndefined(context, Tracer.ParentSpan)

@@ -124,7 +124,11 @@ class Unit implements Boundary.Options {
     }
     return this.told.shouldRelease === undefined || Cause.hasInterrupts(exit.cause)
       ? this.state.discard(exit, describe.exit(exit))
-      : Effect.flatMap(answer(exit.cause), (response) => this.decide(response, exit) ?? Effect.void)
+      : Effect.matchCauseEffect(Effect.suspend(() => answer(exit.cause)), {
+        // There is no response that could be asked about.
+        onFailure: () => this.state.discard(exit, describe.exit(exit)) ?? Effect.void,
+        onSuccess: (response) => this.decide(response, exit) ?? Effect.void
+      })
   }
 
   private decide(
@@ -148,12 +152,12 @@ class Unit implements Boundary.Options {
   private release(
     exit: Exit.Exit<HttpServerResponse, unknown>
   ): Effect.Effect<void, DispatchError> | undefined {
-    const { context, isPlain, state, told: { dispatch } } = this
-    if (dispatch !== "before-response" && state.entries.length > 0) {
+    const { context, state, told: { dispatch } } = this
+    if (dispatch !== "before-response" && state.entries.length > 0 && !state.root.later.isFull) {
       // Without a scope of the request nobody says when the response has been sent.
       const scope = Context.getOrUndefined(context, Scope.Scope)
       if (scope !== undefined) {
-        state.defer = (dispatch) => afterResponse(dispatch, { context, scope, root: state.root, waits: isPlain })
+        state.defer = (dispatch) => afterResponse(dispatch, { context, later: state.root.later, scope })
       }
     }
     return state.release(exit)

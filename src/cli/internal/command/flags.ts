@@ -1,8 +1,8 @@
 import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
-import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import { enumerate } from "../../../internal/lines.ts"
+import { Settings } from "../../../internal/settings.ts"
 import { CommandError } from "../errors.ts"
 import { flag } from "../list.ts"
 
@@ -51,16 +51,15 @@ export const choose = Effect.fnUntraced(function*(fallback: Mode | "dry-run"): E
     })
   }
   if (isDry) return { mode: "dry-run", by: "--dry-run", byDefault: false }
-  const set = yield* Config.String("SIDE_EFFECTS_MODE").pipe(
-    Config.withDefault(""),
-    Effect.mapError(({ message }) => new CommandError({ message }))
-  )
-  const wanted = set.trim().toLowerCase().replaceAll("_", "-")
-  if (wanted === "") return { mode: fallback, by: `the default, ${fallback},`, byDefault: true }
-  const mode = modes.find((mode) => mode === wanted)
-  if (mode !== undefined) return { mode, by: `SIDE_EFFECTS_MODE=${mode}`, byDefault: false }
-  return yield* new CommandError({
-    message: `SIDE_EFFECTS_MODE is ${JSON.stringify(set)}. It takes ${enumerate(modes, "or")}; left out, it is ` +
-      `${fallback} for this command.`
-  })
+  const settings = new Settings()
+  const mode = yield* settings.one(
+    "MODE",
+    `${enumerate(modes, "or")}; left out, it is ${fallback} for this command`,
+    (text) => modes.find((mode) => mode === text.replaceAll("_", "-"))
+  ).pipe(Effect.mapError(({ message }) => new CommandError({ message })))
+  const [problem] = settings.problems
+  if (problem !== undefined) return yield* new CommandError({ message: problem })
+  return mode === undefined
+    ? { mode: fallback, by: `the default, ${fallback},`, byDefault: true }
+    : { mode, by: `SIDE_EFFECTS_MODE=${mode}`, byDefault: false }
 })
