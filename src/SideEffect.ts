@@ -426,6 +426,9 @@ export interface Arguments<in out Args extends ReadonlyArray<any>>
  * - What an emitter or a pool calls later stands where the emitter or pool was started. If that was in a boundary, the
  *   call is too late and rejects with `BoundaryClosed`.
  * - A rejection that nobody handles ends a Node process, as with any promise.
+ * - Behind an `await` it has the context of where the boundary was entered: its `traceparent` is the span of that, and a
+ *   transaction that was begun inside is not seen.
+ * - Code that another runtime runs inside a boundary is outside of it in its fibers, and inside behind their `await`s.
  * - From the first `fromFunction` on, a fiber pauses once before its first boundary, as after `Effect.yieldNow`.
  *
  * **Example** (Old code inside a boundary)

@@ -1,9 +1,12 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import { Decision, Dispatcher, Policy, SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
+import { SideEffectsCommand } from "effect-side-effects/cli"
 import { MemoryOutboxStore, Outbox } from "effect-side-effects/outbox"
 import { SqlSideEffects } from "effect-side-effects/sql"
 import { SqliteClient } from "effect-side-effects/sqlite"
 import * as Cause from "effect/Cause"
+import * as Command from "effect/cli/Command"
 import * as ConfigProvider from "effect/ConfigProvider"
 import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -333,7 +336,7 @@ describe("ConfigLayer", () => {
       const env = ConfigProvider.fromEnv({ env: { SIDE_EFFECTS_BLOCK_0: "monitor:*", SIDE_EFFECTS_BLOCK_1: "**:push:**" } })
       const cut = ConfigProvider.mapInput(
         env,
-        (path) => path.flatMap((part) => typeof part === "string" ? part.split("_") : [part])
+        (path) => path.flatMap((part): ReadonlyArray<string | number> => typeof part === "string" ? part.split("_") : [part])
       )
       const { decisions, lines } = yield* run(cut)
       assert.deepStrictEqual(decisions.map((decision) => decision.slice(0, 7)), ["dispatc", "dropped"])
@@ -501,7 +504,7 @@ describe("the table in docs/configuration.md", () => {
         )
         const exit = yield* Command.runWith(command, { version: "1.0.0" })(name === "SIDE_EFFECTS_MODE" ? [] : ["--dry-run"]).pipe(
           Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ [name]: { x: 1 } }))),
-          Effect.provide(NodeServices),
+          Effect.provide(NodeServices.layer),
           Effect.exit
         )
         assert.include(message(exit), `${name} holds an object. It takes`)

@@ -87,7 +87,7 @@ const noOptions: Options = {}
  * The boundary is named after the method and the pattern of the route, as in `POST /orders/:id`, and that is the
  * `origin` of its intents and events. Two of these middlewares on one route are nested: the outer one releases.
  *
- * Closing the layer, as when the server shuts down, waits for what is dispatched after a response.
+ * Closing the live layer, as when the server shuts down, waits for what is dispatched after a response.
  *
  * **Gotchas**
  *

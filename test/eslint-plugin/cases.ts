@@ -297,7 +297,6 @@ export const cases: ReadonlyArray<Case> = [
     `${forty((n) => `const a${n} = c ? a${n - 1}.x : a${n - 1}.y`)}\na40.sendMail()`,
     "a40.sendMail"
   ),
-  wrong("a pipe without end", `it${".pipe(a)".repeat(2000)}\nt.sendMail()`, "t.sendMail"),
   wrong("choices without end", `(${"a || ".repeat(2000)}b).post()\nt.sendMail()`, "t.sendMail"),
   wrong(
     "sendMail with a default",

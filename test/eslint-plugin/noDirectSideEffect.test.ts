@@ -116,6 +116,14 @@ describe("no-direct-side-effect", () => {
     assert.deepStrictEqual(lint(`/* eslint-disable ${rule} */\nt.sendMail()\nt.sendMail()`), [])
   })
 
+  // Not among the cases: oxlint cannot read such a file at all.
+  it("comes to the end of a pipe of two thousand", () => {
+    const found = lint(`it${".pipe(a)".repeat(2000)}\nt.sendMail()`)
+    assert.deepStrictEqual(found.map(({ line, ruleId }) => [line, ruleId]), [
+      [2, "effect-side-effects/no-direct-side-effect"]
+    ])
+  })
+
   it("refuses wrong options in ESLint's words", () => {
     const wrong = (options: unknown) =>
       assert.throws(() => lint("", options as any), /effect-side-effects\/no-direct-side-effect[^]*(should|must) /i)

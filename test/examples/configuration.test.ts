@@ -34,15 +34,15 @@ SIDE_EFFECTS_ALLOW_ONLY=*:warehouse:*
 SIDE_EFFECTS_MODE=off
 SIDE_EFFECTS_CONCURRENCY=none
 SIDE_EFFECTS_GRACE_PERIOD=5s
-  ! SourceError: 3 settings are wrong:
+  ! SourceError: Configuration of group "shop": 3 settings are wrong:
   - SIDE_EFFECTS_MODE is "off". It takes one of live, drop, assert-none,
     record; left out, it is live.
   - SIDE_EFFECTS_CONCURRENCY is "none". It takes a whole number, 1 or more.
   - SIDE_EFFECTS_GRACE_PERIOD is "5s". It takes a duration: a number and a
     unit, such as 500 millis, 30 seconds, 5 minutes, 1 hour or 7 days.
 SIDE_EFFECTS_BLOK=**
-  warn: SIDE_EFFECTS_BLOK is set, and nothing here reads that. After
-    SIDE_EFFECTS_ comes one of MODE, BLOCK, ALLOW_ONLY, OUTSIDE_BOUNDARY,
+  warn: Configuration of group "shop": SIDE_EFFECTS_BLOK is set, and
+    nothing here reads that. After SIDE_EFFECTS_ comes one of MODE, BLOCK, ALLOW_ONLY, OUTSIDE_BOUNDARY,
     CONCURRENCY, CAPACITY, GRACE_PERIOD, OUTBOX_QUEUES, OUTBOX_CONCURRENCY,
     OUTBOX_BATCH_SIZE, OUTBOX_MAX_CRASHES, OUTBOX_LEASE, OUTBOX_POLL_INTERVAL,
     OUTBOX_GRACE_PERIOD, OUTBOX_RETENTION_DONE, OUTBOX_RETENTION_DEAD,

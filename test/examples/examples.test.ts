@@ -310,12 +310,13 @@ SIDE_EFFECTS_MODE=assert-none
     which allows none. Remove the call from this code path, or run it with
     another layer.
 SIDE_EFFECTS_MODE=of
-  ! SourceError: SIDE_EFFECTS_MODE is "of". It takes one of live, drop,
-    assert-none, record; left out, it is live.
+  ! SourceError: Configuration of group "billing": SIDE_EFFECTS_MODE is
+    "of". It takes one of live, drop, assert-none, record; left out, it is
+    live.
 SIDE_EFFECTS_BLOCK=billing:sms:*
-  ! SourceError: "billing:sms:*" in SIDE_EFFECTS_BLOCK matches no side
-    effect of group "billing". Correct it, or remove it. The group has:
-    billing:mail:send-invoice, billing:card:charge.
+  ! SourceError: Configuration of group "billing": "billing:sms:*" in
+    SIDE_EFFECTS_BLOCK matches no side effect of group "billing". Correct it, or
+    remove it. The group has: billing:mail:send-invoice, billing:card:charge.
 `
       )
     }))

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Dispatcher, Policy, SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
 import { Observability } from "effect-side-effects/observability"
 import { MemoryOutboxStore, Outbox, OutboxStore } from "effect-side-effects/outbox"
+import { Isolation } from "effect-side-effects/testing"
 import * as ConfigProvider from "effect/ConfigProvider"
 import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -104,6 +105,22 @@ describe("Observability.layer: counters", () => {
         yield* measured(Effect.andThen(program, SideEffects.drain), background),
         "dispatched{name=shop:mail,reason=background} 2"
       )
+    }))
+
+  it.effect("each once, wherever it is provided again, and what one leaves out the other has", () =>
+    Effect.gen(function*() {
+      const once = ["dispatched{name=shop:push,reason=inline} 1", "enqueued{name=shop:push} 1"]
+      const again = live().pipe(Layer.provide(Observability.layer()))
+      const counted = yield* measured(Isolation.observe(boundary(push)), again)
+      assert.deepStrictEqual(counted, once)
+      const inside = Isolation.observe(Effect.provide(boundary(push), live()))
+      assert.deepStrictEqual(yield* measured(inside, Observability.layer() as Layer.Layer<any>), once)
+      const halves = SideEffects.LiveLayer(Shop).pipe(
+        Layer.provide(handlers),
+        Layer.provide(Observability.layer({ spans: false })),
+        Layer.provide(Observability.layer({ metrics: false }))
+      ) as Layer.Layer<any>
+      assert.deepStrictEqual(yield* measured(boundary(push), halves), once)
     }))
 
   it.effect("what fails, by the kind of its error, and never by its text", () =>

@@ -8,7 +8,9 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import { FetchHttpClient, HttpClient } from "effect/http"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import { SqlClient } from "effect/sql"
 import { createServer } from "node:http"
@@ -241,6 +243,48 @@ describe("Isolation", () => {
         : []
       assert.strictEqual(errors[0], "no")
       assert.instanceOf(errors[1], Isolation.NotIsolated)
+    }).pipe(Effect.provide([layer, Sqlite]))
+  })
+
+  it.effect("an allow that dies lets nothing through, and is told of", () => {
+    const { layer } = shop()
+    const program = inTransaction(SideEffects.boundary(mail("1")))
+    const allow = () => {
+      throw new Error("broken")
+    }
+    return Effect.gen(function*() {
+      const exit = yield* Effect.exit(Isolation.check(program, { allow }))
+      const died = exit._tag === "Failure" ? exit.cause.reasons.find(Cause.isDieReason)?.defect : undefined
+      assert.match(
+        (died as Error).message,
+        /^allow of Isolation died when it was asked about the handler of side effect/
+      )
+    }).pipe(Effect.provide([layer, Sqlite]))
+  })
+
+  it.effect("fetch is given back when the last one has ended, and not over what somebody else has put there", () =>
+    Effect.gen(function*() {
+      const before = globalThis.fetch
+      const gate = Latch.makeUnsafe()
+      const first = yield* Effect.forkChild(Isolation.observe(gate.await))
+      yield* Effect.yieldNow
+      yield* Isolation.observe(Effect.void)
+      yield* gate.open
+      yield* Fiber.join(first)
+      assert.strictEqual(globalThis.fetch, before)
+      const stub = () => Promise.resolve(new Response())
+      yield* Isolation.observe(Effect.sync(() => void (globalThis.fetch = stub)))
+      const after = globalThis.fetch
+      globalThis.fetch = before
+      assert.strictEqual(after, stub)
+    }))
+
+  it.effect("an inner check that allows does not silence the outer one", () => {
+    const { layer } = shop()
+    const program = inTransaction(SideEffects.boundary(mail("1")))
+    return Effect.gen(function*() {
+      const outer = yield* Isolation.observe(Isolation.check(program, { allow: () => true }))
+      assert.lengthOf(outer.reports, 1)
     }).pipe(Effect.provide([layer, Sqlite]))
   })
 
