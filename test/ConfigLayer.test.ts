@@ -155,6 +155,9 @@ describe("ConfigLayer", () => {
       const { decisions } = yield* run({ SIDE_EFFECTS_MODE: " Drop " })
       assert.match(decisions[0]!, /DropLayer/)
       assert.match(message((yield* run({ SIDE_EFFECTS_MODE: "ASSERT_NONE" })).exit), /AssertNoneLayer/)
+      assert.include(message((yield* run({ SIDE_EFFECTS_OUTSIDE_BOUNDARY: "REJECT" })).exit), "it succeeded")
+      const shouted = yield* run({ SIDE_EFFECTS_BLOCK: "ORDERS:**" })
+      assert.include(message(shouted.exit), "\"ORDERS:**\" in SIDE_EFFECTS_BLOCK matches no side effect")
       const shop = ConfigProvider.fromEnvRecord({ SHOP_SIDE_EFFECTS_MODE: "drop", SIDE_EFFECTS_MODE: "of" })
       const below = yield* run(ConfigProvider.nested(shop, "SHOP"))
       assert.match(below.decisions[0]!, /DropLayer/)
@@ -166,7 +169,10 @@ describe("ConfigLayer", () => {
   const shapes: ReadonlyArray<readonly [Record<string, unknown>, string]> = [
     [{ SIDE_EFFECTS_MODE: ["drop"] }, "SIDE_EFFECTS_MODE holds a list. It takes one of live, drop, assert-none,"],
     [{ SIDE_EFFECTS_MODE: [] }, "SIDE_EFFECTS_MODE holds a list. It takes one of live, drop, assert-none,"],
-    [{ SIDE_EFFECTS_MODE: { x: "drop" } }, "SIDE_EFFECTS_MODE holds an object. It takes one of live, drop, assert-none,"],
+    [
+      { SIDE_EFFECTS_MODE: { x: "drop" } },
+      "SIDE_EFFECTS_MODE holds an object. It takes one of live, drop, assert-none,"
+    ],
     [{ SIDE_EFFECTS_MODE: false }, "SIDE_EFFECTS_MODE is \"false\". It takes one of live, drop, assert-none,"],
     [
       { SIDE_EFFECTS_BLOCK: { a: "orders:mail:**" } },
@@ -304,7 +310,10 @@ describe("ConfigLayer", () => {
       )
       const shop = ConfigProvider.fromEnvRecord({ SHOP_SIDE_EFFECTS_MODES: "drop", SHOP_SIDE_EFFECTS_OUTBOX_LEAS: "1" })
       const below = yield* run(ConfigProvider.nested(shop, "SHOP"))
-      assert.match(below.lines[0]!, /^WARN Configuration of group "shop": SIDE_EFFECTS_MODES, SIDE_EFFECTS_OUTBOX_LEAS are set/)
+      assert.match(
+        below.lines[0]!,
+        /^WARN Configuration of group "shop": SIDE_EFFECTS_MODES, SIDE_EFFECTS_OUTBOX_LEAS are set/
+      )
     }))
 
   for (
@@ -333,10 +342,13 @@ describe("ConfigLayer", () => {
 
   it.effect("a source that cuts names at _ has lists, which are read and not warned of", () =>
     Effect.gen(function*() {
-      const env = ConfigProvider.fromEnv({ env: { SIDE_EFFECTS_BLOCK_0: "monitor:*", SIDE_EFFECTS_BLOCK_1: "**:push:**" } })
+      const env = ConfigProvider.fromEnv({
+        env: { SIDE_EFFECTS_BLOCK_0: "monitor:*", SIDE_EFFECTS_BLOCK_1: "**:push:**" }
+      })
       const cut = ConfigProvider.mapInput(
         env,
-        (path) => path.flatMap((part): ReadonlyArray<string | number> => typeof part === "string" ? part.split("_") : [part])
+        (path) =>
+          path.flatMap((part): ReadonlyArray<string | number> => typeof part === "string" ? part.split("_") : [part])
       )
       const { decisions, lines } = yield* run(cut)
       assert.deepStrictEqual(decisions.map((decision) => decision.slice(0, 7)), ["dispatc", "dropped"])
@@ -494,7 +506,7 @@ describe("the table in docs/configuration.md", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.effect("has the switches that commands obey, and nothing else of what they are asked", () =>
+  it.effect("has the switches that commands obey, which refuse what is no text", () =>
     Effect.gen(function*() {
       const switches = ["SIDE_EFFECTS_ALLOW_ONLY", "SIDE_EFFECTS_BLOCK", "SIDE_EFFECTS_MODE"]
       assert.deepStrictEqual(names("SideEffectsCommand"), switches)
@@ -502,7 +514,9 @@ describe("the table in docs/configuration.md", () => {
         const command = Command.make("go", {}, () => Effect.void).pipe(
           SideEffectsCommand.provide(Shop, SideEffects.ConfigLayer(Shop).pipe(Layer.provide(handlers)))
         )
-        const exit = yield* Command.runWith(command, { version: "1.0.0" })(name === "SIDE_EFFECTS_MODE" ? [] : ["--dry-run"]).pipe(
+        const exit = yield* Command.runWith(command, { version: "1.0.0" })(
+          name === "SIDE_EFFECTS_MODE" ? [] : ["--dry-run"]
+        ).pipe(
           Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ [name]: { x: 1 } }))),
           Effect.provide(NodeServices.layer),
           Effect.exit

@@ -398,6 +398,17 @@ describe("Dispatcher", () => {
         assert.deepStrictEqual([rows, tags(intents)], [["1", "2"], ["Dispatched", "Dispatched"]])
       }))
 
+    it.effect("one that is durable makes the boundary die with it, whatever the layer says", () =>
+      Effect.gen(function*() {
+        for (const durable of [true, false]) {
+          const dispatcher = Dispatcher.make({ name: "broker", durable, dispatch: () => Effect.fail("down") })
+          const exit = yield* Effect.exit(SideEffects.boundary(mail("1"))).pipe(
+            Effect.provide(SideEffects.LiveLayer(Shop, { dispatcher, onDispatchError: "log" }))
+          )
+          assert.strictEqual(Exit.isFailure(exit), durable)
+        }
+      }))
+
     it.effect("when it fails or dies, what has no decision fails with that cause", () =>
       Effect.gen(function*() {
         for (const end of [Effect.fail("down"), Effect.die("down")]) {

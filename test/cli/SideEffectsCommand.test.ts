@@ -625,7 +625,10 @@ The command failed, so 1 side effect was discarded: shop:search:refresh ×1.`
       const block = yield* run(pay, "", { SIDE_EFFECTS_BLOCK: "shop:sms:*" })
       assert.strictEqual(block.code, 2)
       const two = yield* run(pay, "--dry-run", { SIDE_EFFECTS_BLOCK: "shop:sms:*", SIDE_EFFECTS_CONCURRENCY: "0" })
-      assert.match(two.err, /^ERROR\n {2}Configuration of group "[a-z]+": 2 settings are wrong:\n {2}- .*\n {2}- SIDE_EFFECTS_CONCURRENCY is "0"/)
+      assert.match(
+        two.err,
+        /^ERROR\n {2}Configuration of group "[a-z]+": 2 settings are wrong:\n {2}- .*\n {2}- SIDE_EFFECTS_CONCURRENCY is "0"/
+      )
       assert.match(block.err, /^ERROR\n {2}[^\n]*shop:sms:\*[^\n]* shop:mail:send/)
       assert.deepStrictEqual(done, [])
     }))

@@ -55,6 +55,7 @@ const terminal = (columns: number) =>
 interface Options {
   readonly files?: Map<string, string>
   readonly env?: Record<string, string>
+  readonly config?: ConfigProvider.ConfigProvider
   readonly columns?: number
   readonly groups?: Parameters<typeof Catalog.command>[0]
 }
@@ -74,7 +75,7 @@ const run = Effect.fnUntraced(function*(line: string, options: Options = {}) {
         terminal(columns ?? 80),
         Stdio.layerTest({ stdoutIsTerminal: Effect.succeed(columns !== undefined) }),
         Layer.succeed(ChildProcessSpawner.ChildProcessSpawner, ChildProcessSpawner.make(() => Effect.die("spawn"))),
-        ConfigProvider.layer(ConfigProvider.fromEnv({ env }))
+        ConfigProvider.layer(options.config ?? ConfigProvider.fromEnv({ env }))
       ])
     )
   let code = -1
@@ -209,6 +210,18 @@ describe("command(groups)", () => {
       assert.include(
         block.out.replace(/\s+/g, " "),
         "SIDE_EFFECTS_BLOCK is orders:audit:*, which stops orders:audit:write."
+      )
+      const list = yield* run("explain orders:order:paid", {
+        config: ConfigProvider.fromUnknown({ SIDE_EFFECTS_BLOCK: ["orders:audit:*"] })
+      })
+      assert.strictEqual(list.out, block.out)
+      const wrong = yield* run("explain orders:order:paid", {
+        config: ConfigProvider.fromUnknown({ SIDE_EFFECTS_MODE: ["drop"] })
+      })
+      assert.deepStrictEqual([wrong.code, wrong.out], [2, ""])
+      assert.strictEqual(
+        wrong.message,
+        "SIDE_EFFECTS_MODE holds a list. It takes one of live, drop, assert-none, record."
       )
       const nothing = yield* run("explain orders:order:pajd")
       assert.deepStrictEqual([nothing.code, nothing.out], [2, ""])

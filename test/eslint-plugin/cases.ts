@@ -16,7 +16,9 @@ const typed = (it: Case): Case => ({ ...it, isTypeScript: true })
 const given = (options: Options, it: Case): Case => ({ ...it, options })
 
 const http = "import { HttpClient, HttpClientRequest } from \"effect/http\"\n"
-const forty = (line: (n: number) => string) => Array.from({ length: 40 }, (_, index) => line(index + 1)).join("\n")
+const lines = (count: number, line: (n: number) => string) =>
+  Array.from({ length: count }, (_, index) => line(index + 1)).join("\n")
+const forty = (line: (n: number) => string) => lines(40, line)
 const post = "{ method: \"POST\" }"
 
 /** What is reported whether or not `fetch` may ask. */
@@ -297,7 +299,11 @@ export const cases: ReadonlyArray<Case> = [
     `${forty((n) => `const a${n} = c ? a${n - 1}.x : a${n - 1}.y`)}\na40.sendMail()`,
     "a40.sendMail"
   ),
-  wrong("choices without end", `(${"a || ".repeat(2000)}b).post()\nt.sendMail()`, "t.sendMail"),
+  wrong(
+    "a name that leads on three thousand times",
+    `${lines(3000, (n) => `const a${n} = a${n - 1}`)}\na3000.post()\nt.sendMail()`,
+    "t.sendMail"
+  ),
   wrong(
     "sendMail with a default",
     "import { createTransport } from \"nodemailer\"\nconst { sendMail: send = no } = createTransport(it)\nsend(mail)",

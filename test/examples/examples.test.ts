@@ -315,8 +315,9 @@ SIDE_EFFECTS_MODE=of
     live.
 SIDE_EFFECTS_BLOCK=billing:sms:*
   ! SourceError: Configuration of group "billing": "billing:sms:*" in
-    SIDE_EFFECTS_BLOCK matches no side effect of group "billing". Correct it, or
-    remove it. The group has: billing:mail:send-invoice, billing:card:charge.
+    SIDE_EFFECTS_BLOCK matches no side effect of group "billing". Correct it,
+    or remove it. The group has: billing:mail:send-invoice,
+    billing:card:charge.
 `
       )
     }))
