@@ -434,12 +434,20 @@ interface Standing {
 
 const standIn = (root: Root): Root => root.standsFor ?? root
 
+/** A handler is running here, however many boundaries further out. */
+class InHandler extends /*#__PURE__*/ Context.Service<InHandler, true>()("effect-side-effects/Place/InHandler") {}
+
+/** @internal */
+export const isInHandler = (context: Context.Context<never>): boolean =>
+  Context.getOrUndefined(context, InHandler) === true
+
 /**
  * What a handler gets: it is in none of the boundaries of the fiber that dispatches.
  *
  * @internal
  */
-export const leave: (context: Context.Context<never>) => Context.Context<never> = /*#__PURE__*/ Context.omit(Inside)
+export const leave = (context: Context.Context<never>): Context.Context<never> =>
+  Context.add(Context.omit(Inside)(context), InHandler, true)
 
 /**
  * Where a fiber with this context stands. Domain code calls nothing else of this module: as a function of its own it does

@@ -15,7 +15,7 @@ import type * as Event from "./Event.ts"
 import type * as Intent from "./Intent.ts"
 import * as describe from "./internal/describe.ts"
 import { recordingRoot } from "./Layers.ts"
-import { Place, placeOf, SideEffects } from "./Place.ts"
+import { isInHandler, Place, placeOf, SideEffects } from "./Place.ts"
 import * as Policy from "./Policy.ts"
 import * as Recorder from "./Recorder.ts"
 import type * as SideEffect from "./SideEffect.ts"
@@ -591,10 +591,15 @@ const policiesAround = (place: Place | undefined): ReadonlyArray<Policy.Policy> 
  * Waits until everything that was handed to a background dispatcher is done, retries and delays included, and before
  * that for what an HTTP middleware is dispatching after the response.
  *
+ * **Gotchas**
+ *
+ * Inside a handler it does not wait: that would be for the handler itself.
+ *
  * @category inspection
  * @since 0.1.0
  */
 export const drain: Effect.Effect<void, never, SideEffects<never>> = /*#__PURE__*/ Effect.withFiber((fiber) => {
+  if (isInHandler(fiber.context)) return Effect.void
   const { root } = placeOf(fiber.context)
   return Effect.andThen(root.later.drain, root.drain)
 })

@@ -12,7 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { TestClock } from "effect/testing"
-import { logs, mail, Ping, push, Shop, shop } from "./fixtures.ts"
+import { logs, Mail, mail, Ping, push, Shop, shop } from "./fixtures.ts"
 
 class Job extends SideEffect.make("jobs:run", { description: "Run a job.", payload: { id: Schema.String } }) {}
 const Jobs = SideEffectGroup.make("jobs").add(Job)
@@ -378,6 +378,27 @@ describe("Dispatcher", () => {
         )
       }))
   })
+
+  it.live("drain in a handler does not wait for the handler, wherever it is called there", () =>
+    Effect.gen(function*() {
+      for (const dispatcher of [Dispatcher.background({ gracePeriod: "1 minute" }), Dispatcher.inline()]) {
+        const done: Array<string> = []
+        const group = SideEffectGroup.make("group").add(Mail)
+        const handlers = Mail.toLayer(({ id }) =>
+          Effect.gen(function*() {
+            yield* SideEffects.drain
+            yield* SideEffects.boundary(SideEffects.drain)
+            yield* Fiber.join(yield* Effect.forkChild(Effect.timeout(SideEffects.drain, "1 minute")))
+            done.push(id)
+          })
+        )
+        const layer = SideEffects.LiveLayer(group, { dispatcher }).pipe(Layer.provide(handlers)) as Layer.Layer<any>
+        yield* Effect.andThen(SideEffects.boundary(Effect.all([mail("1"), mail("2")])), SideEffects.drain).pipe(
+          Effect.provide(layer)
+        )
+        assert.deepStrictEqual(done, ["1", "2"])
+      }
+    }))
 
   describe("make", () => {
     it.effect("hands on: success means that all were accepted", () =>

@@ -27,11 +27,10 @@ export class Later {
     return begin
   }
 
-  /** Waits until nothing is running, except for who waits. */
-  readonly drain: Effect.Effect<void> = Effect.withFiber((self) => {
-    const others = [...this.running].filter((fiber) => fiber !== self)
-    return others.length === 0 ? Effect.void : Effect.andThen(Fiber.awaitAll(others), this.drain)
-  })
+  /** Waits until nothing is running. */
+  readonly drain: Effect.Effect<void> = Effect.suspend(() =>
+    this.running.size === 0 ? Effect.void : Effect.andThen(Fiber.awaitAll([...this.running]), this.drain)
+  )
 
   /**
    * Begins what has not begun, and waits for what is there now. Those who wait for a place of a dispatcher that is full give
