@@ -145,7 +145,10 @@ export const makeLive = <E, R>(
   const dispatcher: Dispatcher.Dispatcher<boolean, E, R> = options?.dispatcher ?? Dispatcher.inline()
   return Effect.flatMap(
     dispatcher.performs ? collectHandlers(group, "LiveLayer") : Effect.succeed(noHandlers),
-    (handlers) => Effect.map(open(group, dispatcher, handlers, options, setting), ({ root }) => Place.outside(root))
+    (handlers) =>
+      Effect.flatMap(open(group, dispatcher, handlers, options, setting), ({ root }) =>
+        // Before the dispatcher is closed.
+        Effect.as(Effect.addFinalizer(() => root.later.close), Place.outside(root)))
   )
 }
 
@@ -199,7 +202,6 @@ export const open = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
     setting
   }
   const opened = Dispatcher.guard(dispatcher, port, yield* dispatcher.open(port))
-  yield* Effect.addFinalizer(() => root.later.close)
   return { root, perform: port.perform }
 })
 

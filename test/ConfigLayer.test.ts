@@ -517,8 +517,12 @@ describe("the table in docs/configuration.md", () => {
         const exit = yield* Command.runWith(command, { version: "1.0.0" })(
           name === "SIDE_EFFECTS_MODE" ? [] : ["--dry-run"]
         ).pipe(
-          Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ [name]: { x: 1 } }))),
-          Effect.provide(NodeServices.layer),
+          Effect.provide(
+            Layer.provideMerge(
+              ConfigProvider.layer(ConfigProvider.fromUnknown({ [name]: { x: 1 } })),
+              NodeServices.layer
+            )
+          ),
           Effect.exit
         )
         assert.include(message(exit), `${name} holds an object. It takes`)
