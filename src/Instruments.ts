@@ -84,30 +84,51 @@ const take = (instruments: Instruments | undefined): void => {
 }
 
 /**
+ * One that leaves everything as it is, to add to.
+ *
+ * @internal
+ */
+export const silent: Instruments = {
+  observer: { enqueued: () => {}, decided: () => {}, emitted: () => {}, concluded: () => {} },
+  release: (self) => self,
+  dispatch: (self) => self,
+  deliver: (self) => self,
+  underway: () => {},
+  lost: () => {}
+}
+
+/**
+ * Two that are told the same, one after the other.
+ *
+ * @internal
+ */
+export const alongside = (a: Decision.Observer, b: Decision.Observer): Decision.Observer => ({
+  enqueued: (intent) => {
+    a.enqueued(intent)
+    b.enqueued(intent)
+  },
+  decided: (decision) => {
+    a.decided(decision)
+    b.decided(decision)
+  },
+  emitted: (event) => {
+    a.emitted(event)
+    b.emitted(event)
+  },
+  concluded: (event) => {
+    a.concluded(event)
+    b.concluded(event)
+  }
+})
+
+/**
  * Two that listen side by side, the first one outermost.
  *
  * @internal
  */
 export const both = (a: Instruments, b: Instruments): Instruments => ({
   parts: [a, b],
-  observer: {
-    enqueued: (intent) => {
-      a.observer.enqueued(intent)
-      b.observer.enqueued(intent)
-    },
-    decided: (decision) => {
-      a.observer.decided(decision)
-      b.observer.decided(decision)
-    },
-    emitted: (event) => {
-      a.observer.emitted(event)
-      b.observer.emitted(event)
-    },
-    concluded: (event) => {
-      a.observer.concluded(event)
-      b.observer.concluded(event)
-    }
-  },
+  observer: alongside(a.observer, b.observer),
   release: (self, boundary, intents) => a.release(b.release(self, boundary, intents), boundary, intents),
   dispatch: (self, dispatcher, intents) => a.dispatch(b.dispatch(self, dispatcher, intents), dispatcher, intents),
   deliver: (self, delivery, dispatcher) => a.deliver(b.deliver(self, delivery, dispatcher), delivery, dispatcher),

@@ -9,7 +9,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Schedule from "effect/Schedule"
-import type * as Decision from "../Decision.ts"
 import * as Instruments from "../Instruments.ts"
 import * as OutboxStore from "../outbox/OutboxStore.ts"
 import * as metrics from "./internal/metrics.ts"
@@ -84,17 +83,6 @@ export interface Options {
  */
 export const layer = (options?: Options): Layer.Layer<never> => Layer.effect(Instruments.Current, make(options))
 
-const silent: Decision.Observer = { enqueued: () => {}, decided: () => {}, emitted: () => {}, concluded: () => {} }
-
-const mute: Instruments.Instruments = {
-  observer: silent,
-  release: (self) => self,
-  dispatch: (self) => self,
-  deliver: (self) => self,
-  underway: () => {},
-  lost: () => {}
-}
-
 /** Those that measure, and those that trace. Whoever provides one of them twice has it once. */
 const meters = new WeakSet<Instruments.Instruments>()
 const tracers = new WeakSet<Instruments.Instruments>()
@@ -106,12 +94,12 @@ const make = Effect.fnUntraced(function*({ metrics: measured = true, spans: trac
   const around = yield* Instruments.Current
   const own: Array<Instruments.Instruments> = []
   if (measured && !isAmong(meters, around)) {
-    const meter = { ...mute, ...metrics.make(yield* Effect.context<never>(), yield* Clock.Clock) }
+    const meter = { ...Instruments.silent, ...metrics.make(yield* Effect.context<never>(), yield* Clock.Clock) }
     meters.add(meter)
     own.push(meter)
   }
   if (traced && !isAmong(tracers, around)) {
-    const tracer = { ...mute, ...spans }
+    const tracer = { ...Instruments.silent, ...spans }
     tracers.add(tracer)
     own.push(tracer)
   }

@@ -165,15 +165,12 @@ const shortUrl = (url: string): string => url.replace(/[?#].*$/s, "")
 // What it hears
 // ---------------------------------------------------------------------------------------------------------------------
 
-const deaf = (): void => {}
-
 const tellHandler = (fiber: Fiber.Fiber<any, any>, intent: Intent.Any): void =>
   tell(fiber, () => ({ kind: "handler", what: intent.name, intent }))
 
 /** One for all: who listens is found in the fiber. */
 const ears: Instruments.Instruments = {
-  observer: { enqueued: deaf, decided: deaf, emitted: deaf, concluded: deaf },
-  release: (self) => self,
+  ...Instruments.silent,
   dispatch: (self, dispatcher, intents) =>
     dispatcher === "background"
       // It performs them outside of the transaction that it does not wait for.
@@ -186,9 +183,7 @@ const ears: Instruments.Instruments = {
     Effect.withFiber((fiber) => {
       tellHandler(fiber, intent)
       return self
-    }),
-  underway: deaf,
-  lost: deaf
+    })
 }
 
 const withEars = new WeakSet<Instruments.Instruments>([ears])

@@ -166,7 +166,7 @@ const printed = (error: DispatchError): DispatchError => {
 const live = Effect.fnUntraced(function*(told: Told, bounded: Bounded, name: string) {
   const tally = Tally.make()
   const around = yield* Instruments.Current
-  const listening = Tally.listening(tally.observer)
+  const listening = { ...Instruments.silent, observer: tally.observer }
   const layer = told.live.pipe(
     Layer.provide(
       Layer.succeed(Instruments.Current, around === undefined ? listening : Instruments.both(around, listening))
@@ -213,10 +213,15 @@ const keepingIn = Effect.fnUntraced(function*(
 ) {
   const tally = Tally.make()
   const around = yield* Instruments.Current
-  const layer = held(group, policy, Tally.alongside(around?.observer, tally.observer), (intent) =>
-    mode === "drop"
-      ? { _tag: "Dropped", intent, by, reason: "nothing may leave here" }
-      : { _tag: "Dispatched", intent, by, attempts: 0 })
+  const layer = held(
+    group,
+    policy,
+    around === undefined ? tally.observer : Instruments.alongside(around.observer, tally.observer),
+    (intent) =>
+      mode === "drop"
+        ? { _tag: "Dropped", intent, by, reason: "nothing may leave here" }
+        : { _tag: "Dispatched", intent, by, attempts: 0 }
+  )
   const counts = tally.of(mode === "drop" ? "Dropped" : "Dispatched")
   const verb = mode === "drop" ? "dropped" : "held back"
   return yield* Effect.provide(bounded(), layer).pipe(

@@ -1,5 +1,4 @@
 import type * as Decision from "../../../Decision.ts"
-import type * as Instruments from "../../../Instruments.ts"
 import * as describe from "../../../internal/describe.ts"
 
 type Counts = ReadonlyMap<string, number>
@@ -45,36 +44,3 @@ export const sum = (counts: Counts): number => [...counts.values()].reduce((sum,
 export const amount = (counts: Counts): string => describe.plural(sum(counts), "side effect")
 
 export const were = (counts: Counts): string => sum(counts) === 1 ? "was" : "were"
-
-/** Two that listen, where there is a first one. */
-export const alongside = (first: Decision.Observer | undefined, second: Decision.Observer): Decision.Observer =>
-  first === undefined ? second : {
-    enqueued: (intent) => {
-      first.enqueued(intent)
-      second.enqueued(intent)
-    },
-    decided: (decision) => {
-      first.decided(decision)
-      second.decided(decision)
-    },
-    emitted: (event) => {
-      first.emitted(event)
-      second.emitted(event)
-    },
-    concluded: (event) => {
-      first.concluded(event)
-      second.concluded(event)
-    }
-  }
-
-const same = <A>(self: A): A => self
-
-/** Listens to a layer and leaves what it does as it is. */
-export const listening = (observer: Decision.Observer): Instruments.Instruments => ({
-  observer,
-  release: same,
-  dispatch: same,
-  deliver: same,
-  underway: () => {},
-  lost: () => {}
-})
