@@ -3,6 +3,9 @@ import * as Context from "effect/Context"
 /** How the keys begin under which the SQL clients of Effect keep the open transaction of a fiber. They are not imported. */
 const prefix = "effect/sql/SqlClient/TransactionConnection"
 
+/** Whether a context has the open transaction of some SQL client under this key. */
+export const isKey = (key: string): boolean => key.startsWith(prefix)
+
 /** By the context of the fiber that dispatches: a batch is dispatched in one. */
 const left = new WeakMap<Context.Context<never>, Context.Context<never>>()
 
@@ -13,7 +16,7 @@ const left = new WeakMap<Context.Context<never>, Context.Context<never>>()
 export const leave = (context: Context.Context<never>): Context.Context<never> => {
   let outside = left.get(context)
   if (outside === undefined) {
-    const services = [...context.mapUnsafe].filter(([key]) => !key.startsWith(prefix))
+    const services = [...context.mapUnsafe].filter(([key]) => !isKey(key))
     outside = services.length === context.mapUnsafe.size ? context : Context.makeUnsafe<never>(new Map(services))
     left.set(context, outside)
   }

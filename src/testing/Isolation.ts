@@ -15,11 +15,11 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as HttpClient from "effect/http/HttpClient"
 import * as References from "effect/References"
-import * as SqlClient from "effect/sql/SqlClient"
 import * as Instruments from "../Instruments.ts"
 import type * as Intent from "../Intent.ts"
 import { plural } from "../internal/describe.ts"
 import { here, locate } from "../internal/site.ts"
+import * as transaction from "../internal/transaction.ts"
 import { SideEffects } from "../Place.ts"
 
 /**
@@ -109,14 +109,10 @@ const Listening = /*#__PURE__*/ Context.Reference<Listener | undefined>("effect-
   defaultValue: () => undefined
 })
 
-/** How the keys of all clients begin, under which a context has the transaction of one. */
-const prefixOf = () => SqlClient.TransactionConnection(0).key.slice(0, -1)
-
 /** Whether a transaction is open here that was not when the listener began, as one that only cleans up after a test. */
 const isOpen = (context: Context.Context<never>, { base }: Listener): boolean => {
-  const prefix = prefixOf()
   for (const [key, level] of context.mapUnsafe) {
-    if (key.startsWith(prefix) && base.mapUnsafe.get(key) !== level) return true
+    if (transaction.isKey(key) && base.mapUnsafe.get(key) !== level) return true
   }
   return false
 }

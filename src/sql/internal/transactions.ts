@@ -1,5 +1,6 @@
 import * as Context from "effect/Context"
-import * as SqlClient from "effect/sql/SqlClient"
+import type * as SqlClient from "effect/sql/SqlClient"
+import * as transaction from "../../internal/transaction.ts"
 import type { Transaction } from "../../outbox/OutboxStore.ts"
 
 /** The transaction of this client that a fiber with this context is in. */
@@ -8,12 +9,9 @@ export const of = (sql: SqlClient.SqlClient, context: Context.Context<never>): T
   return level === undefined ? undefined : { level, depth: level[1] }
 }
 
-/** How the keys of all clients begin, under which a context has the transaction of one. */
-const anyClient = SqlClient.TransactionConnection(0).key.slice(0, -1)
-
 /** Whether only a transaction of another client is open, so that what this one writes is no part of it. */
 export const isElsewhere = (sql: SqlClient.SqlClient, context: Context.Context<never>): boolean => {
   if (of(sql, context) !== undefined) return false
-  for (const key of context.mapUnsafe.keys()) if (key.startsWith(anyClient)) return true
+  for (const key of context.mapUnsafe.keys()) if (transaction.isKey(key)) return true
   return false
 }
