@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config"
 
 const services = {
   POSTGRES_URL: "the tests on PostgreSQL, such as postgres://postgres@127.0.0.1:5432/test",
+  REDIS_URL: "the tests on Redis, such as redis://127.0.0.1:6379",
   OXLINT: "the lint rule in oxlint, such as \"npx -y oxlint@1.94.0\"",
   CHROMIUM: "the tests in a browser, such as /usr/bin/chromium"
 }

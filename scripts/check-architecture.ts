@@ -24,17 +24,23 @@ const places: ReadonlyArray<Place> = [
   { level: 3, modules: ["SideEffects", "Layers", "ConfigLayer"] },
   { level: 4, modules: ["ModelEvents"] },
   { level: 4, modules: ["bridge/"] },
-  { level: 4, modules: ["outbox/"] },
   { level: 4, modules: ["catalog/"] },
-  { level: 5, modules: ["sql/"], packages: /^effect\/sql\/[A-Z]\w*$/ },
-  { level: 5, modules: ["sqlite/"], packages: /^effect\/(sql|reactivity)\/[A-Z]\w*$/ },
-  { level: 5, modules: ["http/"], packages: /^effect\/(http|http-api|rpc)\/[A-Z]\w*$/ },
-  { level: 5, modules: ["observability/"], packages: /^effect\/observability\/[A-Z]\w*$/ },
-  { level: 5, modules: ["eslint-plugin/"] },
-  { level: 6, modules: ["testing/"], packages: /^effect\/(testing|http)\/[A-Z]\w*$/ },
-  { level: 6, modules: ["cli/"], packages: /^effect\/cli\/[A-Z]\w*$/ },
-  { level: 6, modules: ["dashboard/"], packages: /^effect\/http\/[A-Z]\w*$/ },
-  { level: 7, modules: ["bin/"], packages: /^(effect\/(cli|sql)\/[A-Z]\w*|@effect\/(platform-node|sql-pg)\/[A-Z]\w*)$/ }
+  { level: 4, modules: ["engine/"] },
+  { level: 5, modules: ["outbox/"] },
+  { level: 5, modules: ["bullmq/"], packages: /^bullmq$/ },
+  { level: 5, modules: ["pg-boss/"], packages: /^(pg-boss|effect\/sql\/[A-Z]\w*)$/ },
+  { level: 5, modules: ["persisted-queue/"], packages: /^effect\/persistence\/[A-Z]\w*$/ },
+  { level: 5, modules: ["cluster/"], packages: /^effect\/(cluster|rpc|sql)\/[A-Z]\w*$/ },
+  { level: 5, modules: ["workflow/"], packages: /^effect\/workflow\/[A-Z]\w*$/ },
+  { level: 6, modules: ["sql/"], packages: /^effect\/sql\/[A-Z]\w*$/ },
+  { level: 6, modules: ["sqlite/"], packages: /^effect\/(sql|reactivity)\/[A-Z]\w*$/ },
+  { level: 6, modules: ["http/"], packages: /^effect\/(http|http-api|rpc)\/[A-Z]\w*$/ },
+  { level: 6, modules: ["observability/"], packages: /^effect\/observability\/[A-Z]\w*$/ },
+  { level: 6, modules: ["eslint-plugin/"] },
+  { level: 7, modules: ["testing/"], packages: /^effect\/(testing|http|process)\/[A-Z]\w*$/ },
+  { level: 7, modules: ["cli/"], packages: /^effect\/cli\/[A-Z]\w*$/ },
+  { level: 7, modules: ["dashboard/"], packages: /^effect\/http\/[A-Z]\w*$/ },
+  { level: 8, modules: ["bin/"], packages: /^(effect\/(cli|sql)\/[A-Z]\w*|@effect\/(platform-node|sql-pg)\/[A-Z]\w*)$/ }
 ]
 
 const ruleNames = {
@@ -42,8 +48,8 @@ const ruleNames = {
   2: "From effect comes `import * as X from \"effect/X\"` or `import type`, never a barrel.",
   3: "Nothing in src imports a barrel.",
   4: "A barrel holds only `export * as X from \"./X.ts\"`, or from \"./folder/X.ts\".",
-  5: "Imports go downward: internal < definitions < Boundary, Dispatcher, Recorder < SideEffects < outbox < " +
-    "sql, sqlite, http, observability < testing, cli, dashboard. Type-only imports count.",
+  5: "Imports go downward: internal < definitions < Boundary, Dispatcher, Recorder < SideEffects < engine < " +
+    "outbox and the engines < sql, sqlite, http, observability < testing, cli, dashboard. Type-only imports count.",
   6: "No import cycles.",
   7: "The core weighs nothing: what src/index.ts reaches imports only `effect/<Module>` and relative modules.",
   8: "What Effect does is left to Effect: no async functions, no ambient time, randomness, timers, environment, console.",

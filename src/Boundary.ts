@@ -171,6 +171,8 @@ export interface Root {
   readonly drain: Effect.Effect<void>
   readonly observer: Decision.Observer | undefined
   readonly instruments: Instruments.Instruments | undefined
+  /** Throws where the dispatcher cannot do what an intent asks for. */
+  readonly check?: ((intent: Intent.Any) => void) | undefined
   /** The dispatcher wants to know where intents are enqueued. */
   readonly noticed?: ((intent: Intent.Any) => void) | undefined
   /** Nothing leaves through it, whatever is enqueued. */

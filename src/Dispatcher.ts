@@ -61,6 +61,8 @@ export interface Dispatcher<out Performs extends boolean = boolean, out E = neve
   readonly durable: boolean
   /** Patterns it was told to look for. */
   readonly patterns: ReadonlyArray<string | RegExp>
+  /** Where it sends intents of a side effect, when that is not just here. */
+  readonly destinations?: ((name: string) => ReadonlyArray<Destination>) | undefined
   readonly open: (port: Port) => Effect.Effect<Opened, E, R | Scope.Scope>
 }
 
@@ -69,7 +71,8 @@ export interface Dispatcher<out Performs extends boolean = boolean, out E = neve
  *
  * **Details**
  *
- * - `names`: of the side effects of the group.
+ * - `names`: of the side effects of the group. `told`: what definitions and bindings tell each of their intents.
+ * - `queues`: those that are routed here by name.
  * - `perform` runs the handlers of the intents, one after the other, with all their attempts; `by` is the name of the
  *   dispatcher. It never fails.
  * - `settle` records the decision on an intent; the first one counts.
@@ -81,6 +84,8 @@ export interface Dispatcher<out Performs extends boolean = boolean, out E = neve
  */
 export interface Port {
   readonly names: ReadonlySet<string>
+  readonly told: ReadonlyArray<Told>
+  readonly queues?: ReadonlyArray<string> | undefined
   readonly perform: (intents: ReadonlyArray<Intent.Any>, by: string, options?: Performing) => Effect.Effect<void>
   readonly settle: (decision: Decision.Decision) => void
   readonly underway: (intent: Intent.Any) => void
@@ -88,6 +93,31 @@ export interface Port {
   readonly instruments?: (() => Instruments | undefined) | undefined
   /** What the deployer says instead of the code. Whoever asks has it. @internal */
   readonly setting?: (<K extends keyof Settings>(name: K) => Settings[K]) | undefined
+}
+
+/**
+ * What is told about intents of a side effect where they are defined or bound. `by` says where.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Told {
+  readonly name: string
+  readonly by?: string | undefined
+  readonly delay?: Duration.Input | undefined
+  readonly queue?: string | undefined
+  readonly priority?: number | undefined
+}
+
+/**
+ * Where intents of a side effect go: to which dispatcher, and of which queue where that decides.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Destination {
+  readonly dispatcher: string
+  readonly queue: string | undefined
 }
 
 /**
@@ -131,8 +161,9 @@ export interface Performing {
  *
  * `dispatch` gets what one boundary released, in order. When it ends, each of the intents has its decision, or it is
  * underway. What has neither fails: with the cause of `dispatch` when that failed or died. `drain` waits until nothing is
- * underway. `noticed` is told of each intent when it is enqueued, in the fiber that enqueues it. `isDurable` is for a
- * dispatcher that is durable for some intents only.
+ * underway. `check` throws where it cannot do what an intent asks for: `enqueue` dies with that. `noticed` is told of each
+ * intent when it is enqueued, in the fiber that enqueues it. `isDurable` is for a dispatcher that is durable for some
+ * intents only.
  *
  * @category models
  * @since 0.1.0
@@ -140,6 +171,7 @@ export interface Performing {
 export interface Opened {
   readonly dispatch: (intents: ReadonlyArray<Intent.Any>) => Effect.Effect<void, unknown>
   readonly drain: Effect.Effect<void>
+  readonly check?: ((intent: Intent.Any) => void) | undefined
   readonly noticed?: ((intent: Intent.Any) => void) | undefined
   readonly isDurable?: ((intent: Intent.Any) => boolean) | undefined
   /**
@@ -202,6 +234,7 @@ export const proto = <Performs extends boolean, E = never, R = never>(options: {
   readonly performs: Performs
   readonly durable?: boolean | undefined
   readonly patterns?: ReadonlyArray<string | RegExp> | undefined
+  readonly destinations?: Dispatcher["destinations"]
   readonly open: (port: Port) => Effect.Effect<Opened, E, R>
 }): Dispatcher<
   Performs,
@@ -434,13 +467,24 @@ const discard = (port: Port, intent: Intent.Any, reason: string): void =>
   port.settle({ _tag: "Discarded", intent, by: "dispatcher background", reason, cause: undefined })
 
 /**
- * Sends each intent to the dispatcher of the first pattern that matches its name.
+ * What a route is for: side effects by a pattern of their names, intents by their queue, or both.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Route = string | RegExp | {
+  readonly name?: string | RegExp | undefined
+  readonly queue: string | ReadonlyArray<string>
+}
+
+/**
+ * Sends each intent to the dispatcher of the first route that it fits: by its name, by its queue, or by both.
  *
  * **Details**
  *
- * A live layer refuses to be built when one of its side effects matches no pattern, or a pattern none of them: end the
- * list with `["**", Dispatcher.inline()]` for the rest. Each dispatcher gets its intents in order; the dispatchers are
- * served one after the other, in the order of the list. A dispatcher that stands in it twice is opened once.
+ * A live layer refuses to be built when one of its side effects has no route whatever its queue is, or a pattern matches
+ * none of them: end the list with `["**", Dispatcher.inline()]` for the rest. Each dispatcher gets its intents in order; the
+ * dispatchers are served one after the other, in the order of the list. A dispatcher that stands in it twice is opened once.
  *
  * **Example** (Mails in the background, the rest at once)
  *
@@ -448,6 +492,7 @@ const discard = (port: Port, intent: Intent.Any, reason: string): void =>
  * import { Dispatcher } from "effect-side-effects"
  *
  * const dispatcher = Dispatcher.route([
+ *   [{ queue: "slow" }, Dispatcher.background({ concurrency: 1 })],
  *   ["*:mail:**", Dispatcher.background({ concurrency: 4 })],
  *   ["**", Dispatcher.inline()]
  * ])
@@ -457,52 +502,73 @@ const discard = (port: Port, intent: Intent.Any, reason: string): void =>
  * @since 0.1.0
  */
 export const route = <
-  const Routes extends ReadonlyArray<readonly [pattern: string | RegExp, dispatcher: Dispatcher<boolean, any, any>]>
+  const Routes extends ReadonlyArray<readonly [route: Route, dispatcher: Dispatcher<boolean, any, any>]>
 >(routes: Routes): Dispatcher<
   true extends PerformsOf<Routes[number][1]> ? true : false,
   ErrorOf<Routes[number][1]>,
   ServicesOf<Routes[number][1]>
 > => {
-  const compiled = routes.map(([pattern, dispatcher]) => ({ matches: compilePattern(pattern), dispatcher }))
-  const name = `route(${routes.map(([pattern, { name }]) => `${String(pattern)} -> ${name}`).join(", ")})`
+  const compiled = routes.map(([route, dispatcher]) => compileRoute(route, dispatcher))
+  /** Those that an intent of that name can take: none behind one that takes all of them. */
+  const ways = (name: string): ReadonlyArray<Way> => {
+    const matching = compiled.filter(({ matches }) => matches(name))
+    const all = matching.findIndex(({ queues }) => queues === undefined)
+    return all < 0 ? matching : matching.slice(0, all + 1)
+  }
   return proto<any, any, any>({
-    name,
+    name: `route(${compiled.map(({ dispatcher, text }) => `${text} -> ${dispatcher.name}`).join(", ")})`,
     performs: routes.some(([, dispatcher]) => dispatcher.performs),
-    patterns: routes.map(([pattern]) => pattern),
+    patterns: compiled.flatMap(({ pattern }) => pattern === undefined ? [] : [pattern]),
+    destinations: (name) =>
+      ways(name).flatMap(({ dispatcher, queues = [undefined] }) =>
+        queues.flatMap((queue) => destinationsOf(dispatcher, name).map((to) => ({ ...to, queue: queue ?? to.queue })))
+      ),
     open: Effect.fnUntraced(function*(port: Port) {
       // Each name is matched once, here.
-      const routeOf = new Map<string, Dispatcher<boolean, any, any>>()
+      const waysOf = new Map<string, ReadonlyArray<Way>>()
       for (const name of port.names) {
-        const found = compiled.find(({ matches }) => matches(name))
-        if (found === undefined) {
+        const found = ways(name)
+        if (found.at(-1)?.queues !== undefined || found.length === 0) {
           return yield* Effect.die(
             new Error(
-              `Dispatcher.route has no pattern for side effect "${name}". Add one, or end the list with ["**", ` +
-                "dispatcher] for everything else."
+              `Dispatcher.route has no pattern for side effect "${name}"${
+                found.length === 0 ? "" : " outside of some queues"
+              }. Add one, or end the list with ["**", dispatcher] for everything else.`
             )
           )
         }
-        routeOf.set(name, found.dispatcher)
+        waysOf.set(name, found)
       }
+      const wayOf = ({ name, queue = "default" }: Pick<Told, "name" | "queue">): Way =>
+        waysOf.get(name)!.find(({ queues }) => queues === undefined || queues.includes(queue))!
       const opened = new Map<Dispatcher<boolean, any, any>, Guarded>()
+      const of = (intent: Intent.Any) => opened.get(wayOf(intent).dispatcher)!
       for (const { dispatcher } of compiled) {
         if (opened.has(dispatcher)) continue
-        const own = { ...port, names: new Set([...port.names].filter((name) => routeOf.get(name) === dispatcher)) }
+        const isOwn = (way: Way) => way.dispatcher === dispatcher
+        const own: Port = {
+          ...port,
+          names: new Set([...port.names].filter((name) => waysOf.get(name)!.some(isOwn))),
+          told: port.told.filter((told) => isOwn(wayOf(told))),
+          queues: compiled.filter(isOwn).flatMap(({ queues = [] }) => queues)
+        }
         opened.set(dispatcher, guard(dispatcher, own, yield* dispatcher.open(own)))
       }
+      const all = [...opened.values()]
       return {
         passesOn: true,
         // Nobody asks it where nobody wants to know.
-        noticed: [...opened.values()].some(({ noticed }) => noticed !== undefined)
-          ? (intent) => opened.get(routeOf.get(intent.name)!)!.noticed?.(intent)
+        check: all.some(({ check }) => check !== undefined) ? (intent) => of(intent).check?.(intent) : undefined,
+        noticed: all.some(({ noticed }) => noticed !== undefined)
+          ? (intent) => of(intent).noticed?.(intent)
           : undefined,
-        isDurable: (intent) => opened.get(routeOf.get(intent.name)!)!.isDurable(intent),
-        isBound: (intent) => opened.get(routeOf.get(intent.name)!)!.isBound(intent),
-        drain: Effect.forEach(opened.values(), ({ drain }) => drain, { discard: true, concurrency: "unbounded" }),
+        isDurable: (intent) => of(intent).isDurable(intent),
+        isBound: (intent) => of(intent).isBound(intent),
+        drain: Effect.forEach(all, ({ drain }) => drain, { discard: true, concurrency: "unbounded" }),
         dispatch: (intents) => {
           const batches = new Map<Guarded, Array<Intent.Any>>()
-          for (const one of opened.values()) batches.set(one, [])
-          for (const intent of intents) batches.get(opened.get(routeOf.get(intent.name)!)!)!.push(intent)
+          for (const one of all) batches.set(one, [])
+          for (const intent of intents) batches.get(of(intent))!.push(intent)
           return Effect.forEach(
             batches,
             ([{ dispatch }, batch]) => batch.length === 0 ? Effect.void : dispatch(batch),
@@ -513,6 +579,40 @@ export const route = <
     })
   })
 }
+
+interface Way {
+  readonly text: string
+  readonly pattern: string | RegExp | undefined
+  readonly matches: (name: string) => boolean
+  /** All where there are none. */
+  readonly queues: ReadonlyArray<string> | undefined
+  readonly dispatcher: Dispatcher<boolean, any, any>
+}
+
+const compileRoute = (route: Route, dispatcher: Way["dispatcher"]): Way => {
+  const { name: pattern, queue } = typeof route === "string" || route instanceof RegExp
+    ? { name: route, queue: undefined }
+    : route
+  const queues = queue === undefined ? undefined : typeof queue === "string" ? [queue] : queue
+  const text = pattern === undefined ? "" : String(pattern)
+  return {
+    text: queues === undefined ? text : `${text === "" ? "" : `${text} in `}queue ${queues.join("|")}`,
+    pattern,
+    matches: pattern === undefined ? () => true : compilePattern(pattern),
+    queues,
+    dispatcher
+  }
+}
+
+/**
+ * Where a dispatcher sends the intents of a side effect.
+ *
+ * @internal
+ */
+export const destinationsOf = (
+  { destinations, name: dispatcher }: Dispatcher<boolean, any, any>,
+  name: string
+): ReadonlyArray<Destination> => destinations?.(name) ?? [{ dispatcher, queue: undefined }]
 
 type PerformsOf<D> = D extends Dispatcher<infer P, any, any> ? P : never
 type ErrorOf<D> = D extends Dispatcher<boolean, infer E, any> ? E : never
@@ -615,6 +715,7 @@ export const guard = (
   opened: Opened
 ): Guarded => ({
   drain: opened.drain,
+  check: opened.check,
   noticed: opened.noticed,
   isDurable: opened.isDurable ?? (() => dispatcher.durable),
   isBound: opened.isBound ?? (() => false),

@@ -183,6 +183,9 @@ export const open = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
     drain: Effect.suspend(() => opened.drain),
     observer,
     instruments,
+    get check() {
+      return opened.check
+    },
     get noticed() {
       return opened.noticed
     },
@@ -191,6 +194,7 @@ export const open = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
   }
   const port: Dispatcher.Port = {
     names,
+    told: toldOf(group),
     settle: (decision) => Decision.settle(observer, decision),
     underway: (intent) => {
       const impl = intent as unknown as IntentImpl
@@ -204,6 +208,23 @@ export const open = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
   const opened = Dispatcher.guard(dispatcher, port, yield* dispatcher.open(port))
   return { root, perform: port.perform }
 })
+
+/**
+ * What definitions and bindings tell each of their intents, as far as they can be asked.
+ *
+ * @internal
+ */
+export const toldOf = (group: SideEffectGroup.Any): ReadonlyArray<Dispatcher.Told> => {
+  const told: Array<Dispatcher.Told> = []
+  const add = (name: string, by: string, { delay, priority, queue }: Intent.Options) => {
+    if ((delay ?? priority ?? queue) !== undefined) told.push({ name, by, delay, priority, queue })
+  }
+  for (const { _tag, defaults } of group.sideEffects.values()) add(_tag, "its definition", defaults as Intent.Options)
+  for (const { enqueue, id, sideEffect } of group.bindings) {
+    if (typeof enqueue === "object") add(sideEffect._tag, `binding "${id}"`, enqueue)
+  }
+  return told
+}
 
 /** What a layer of a group lets in, and which policies it takes. */
 const knownTo = (

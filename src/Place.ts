@@ -230,7 +230,7 @@ export class Place implements ambient.Standing {
     options: Intent.Options
   ): IntentImpl {
     const admitted = this.root.admit(sideEffect, payload)
-    return new IntentImpl(
+    const intent = new IntentImpl(
       sideEffect,
       admitted,
       options.key ?? (sideEffect.idempotencyKey === undefined ? undefined : keyOf(sideEffect, admitted)),
@@ -239,6 +239,8 @@ export class Place implements ambient.Standing {
       boundary,
       Fiber.getCurrent()?.cache.span
     )
+    this.root.check?.(intent as any)
+    return intent
   }
 
   private told(sideEffect: SideEffect.Any, options: Intent.Options): Told {

@@ -19,6 +19,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type * as Outcomes from "../engine/Outcome.ts"
 import * as describe from "../internal/describe.ts"
 
 /**
@@ -143,7 +144,7 @@ export interface Claimed {
  * @category models
  * @since 0.1.0
  */
-export type Reason = "exhausted" | "crashed" | "cancelled" | "undecodable" | "unknown"
+export type Reason = Outcomes.Reason
 
 /**
  * All reasons.

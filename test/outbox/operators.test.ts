@@ -4,7 +4,7 @@ import { SideEffect, SideEffectGroup } from "effect-side-effects"
 import { MemoryOutboxStore, Outbox, OutboxStore } from "effect-side-effects/outbox"
 import { TestClock } from "effect/testing"
 import { codecOf } from "../../src/internal/codec.ts"
-import { redactedPaths } from "../../src/outbox/internal/redact.ts"
+import { redactedPaths } from "../../src/internal/redact.ts"
 
 class Mail extends SideEffect.make("orders:mail", {
   description: "Email the customer.",
@@ -85,7 +85,7 @@ describe("redactedPaths", () => {
   const pathsOf = <S extends SideEffect.PayloadSchema>(payload: S, value: S["Type"]) => {
     const definition: any = SideEffect.make("a:b", { description: "Do it.", payload })
     const json = codecOf(definition).encode(value)
-    return { json, paths: redactedPaths(definition, value, json) }
+    return { json, paths: redactedPaths(definition, json) }
   }
   const secret = Redacted.make("s3cret")
 

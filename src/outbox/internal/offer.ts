@@ -1,12 +1,8 @@
 import * as Duration from "effect/Duration"
-import { InvalidPayload } from "../../Boundary.ts"
+import { defaultQueue, encode, metadataOf, originOf } from "../../engine/Job.ts"
 import type * as Intent from "../../Intent.ts"
-import { codecOf } from "../../internal/codec.ts"
-import * as describe from "../../internal/describe.ts"
+import { redactedPaths } from "../../internal/redact.ts"
 import type { Offer } from "../OutboxStore.ts"
-import { redactedPaths } from "./redact.ts"
-
-const defaultQueue = "default"
 
 /** In characters: what databases and their drivers take together, in whichever way these are encoded. */
 export const maxPayload = 3_000_000
@@ -26,16 +22,17 @@ export const offerOf = (intent: Intent.Any): Offer => {
   const { sideEffect } = intent
   const json = encode(intent)
   const payload = textOf(json)
-  const { delay, key, metadata, name, origin, priority = 0, queue = defaultQueue } = intent
+  const { delay, key, name, priority = 0, queue = defaultQueue } = intent
+  const origin = originOf(intent)
   if (!Number.isSafeInteger(priority) || Math.abs(priority) > 1_000_000) {
     throw new Error(
       `Side effect "${name}" was enqueued with priority ${priority}. The outbox takes whole numbers up to a million.`
     )
   }
   atMost(name, "a payload", payload, maxPayload, "Keep it elsewhere, and enqueue where it is.")
-  const metadataText = metadata === undefined ? undefined : metadataOf(name, metadata)
-  atMost(name, "metadata", metadataText, maxMetadata, "Enqueue less of it.")
-  atMost(name, "an origin", typeof origin === "string" ? origin : undefined, maxMetadata, "Say it shorter.")
+  const metadata = metadataOf(intent)
+  atMost(name, "metadata", metadata, maxMetadata, "Enqueue less of it.")
+  atMost(name, "an origin", origin, maxMetadata, "Say it shorter.")
   atMost(name, "a key", key, maxWord, "Make a digest of it.")
   atMost(name, "a queue", queue, maxWord, "Give it a shorter name.")
   return {
@@ -44,31 +41,12 @@ export const offerOf = (intent: Intent.Any): Offer => {
     queue,
     priority,
     payload,
-    redacted: redactedPaths(sideEffect as any, intent.payload, json),
+    redacted: redactedPaths(sideEffect as any, json),
     key,
     delay: delay === undefined ? 0 : Math.round(Duration.toMillis(delay)),
-    origin: typeof origin === "object" ? origin.name : origin,
-    metadata: metadataText,
+    origin,
+    metadata,
     trace: intent.traceparent
-  }
-}
-
-const encode = ({ name, payload, sideEffect }: Intent.Any): unknown => {
-  try {
-    return codecOf(sideEffect).encode(payload)
-  } catch (error) {
-    throw new InvalidPayload({
-      sideEffect: name,
-      problem: `it is valid, but cannot be stored as JSON. ${describe.error(error)}`
-    })
-  }
-}
-
-const metadataOf = (name: string, metadata: Readonly<Record<string, unknown>>): string => {
-  try {
-    return JSON.stringify(metadata)
-  } catch (cause) {
-    throw new Error(`The metadata of side effect "${name}" cannot be stored as JSON.`, { cause })
   }
 }
 

@@ -4,12 +4,12 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { codecOf } from "../../internal/codec.ts"
 import * as describe from "../../internal/describe.ts"
+import * as redact from "../../internal/redact.ts"
 import type * as SideEffect from "../../SideEffect.ts"
 import type * as SideEffectGroup from "../../SideEffectGroup.ts"
 import * as OutboxStore from "../OutboxStore.ts"
 import * as doctor from "./doctor.ts"
 import { maxPayload, textOf } from "./offer.ts"
-import * as redact from "./redact.ts"
 
 /**
  * The outbox has no entry with this id: it never had, or it was removed, as what is done is after its retention.
@@ -185,7 +185,7 @@ const make = (store: OutboxStore.OutboxStore["Service"], groups: ReadonlyArray<S
     const codec = codecOf(definition)
     const payload = codec.decode(json)
     const encoded = codec.encode(payload)
-    return { payload: textOf(encoded), redacted: redact.redactedPaths(definition, payload, encoded) }
+    return { payload: textOf(encoded), redacted: redact.redactedPaths(definition, encoded) }
   }
 
   const edit = Effect.fnUntraced(function*(id: string, edited: unknown, options?: {

@@ -151,12 +151,13 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
   }
 
   /** By the worker when it closes; else by somebody inside of the handler, which may end differently another time. */
-  const interrupted = ({ failures }: Claimed, cause: Cause.Cause<unknown>): Outcome =>
+  const interrupted = (claimed: Claimed, cause: Cause.Cause<unknown>): Outcome =>
     closing
       ? { _tag: "Release" }
-      : failures + 1 < deliver.standardAttempts
-      ? { _tag: "Retry", delay: 1000 * 2 ** Math.min(failures, 11), error: deliver.textOfCause(cause) }
-      : { _tag: "Dead", reason: "exhausted", error: deliver.textOfCause(cause), failed: true }
+      : deliver.outcomeOf(
+        deliver.interrupted(deliver.progressOf(claimed), cause, clock.currentTimeMillisUnsafe()),
+        true
+      )
 
   const start = (one: Held): void => {
     running++

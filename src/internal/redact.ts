@@ -1,5 +1,4 @@
 import type * as SchemaAST from "effect/SchemaAST"
-import type * as SideEffect from "../../SideEffect.ts"
 
 /** Where secrets are: each a path of keys, and one without keys is all of it. */
 export type Paths = ReadonlyArray<ReadonlyArray<string>>
@@ -96,7 +95,10 @@ const locate = (ast: SchemaAST.AST, json: unknown, path: ReadonlyArray<string>, 
  * What is encoded by a transformation ends where the transformed value stands, whatever becomes of it: so all of that
  * value counts as a secret when there is one in it.
  */
-export const redactedPaths = (definition: SideEffect.Any, _payload: unknown, json: unknown): Paths | undefined => {
+export const redactedPaths = (
+  definition: { readonly payloadSchema: { readonly ast: SchemaAST.AST } },
+  json: unknown
+): Paths | undefined => {
   const { ast } = definition.payloadSchema
   if (!canHold(ast)) return undefined
   const found = new Map<string, ReadonlyArray<string>>()

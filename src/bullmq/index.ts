@@ -1,0 +1,1 @@
+export * as BullMqSideEffects from "./BullMqSideEffects.ts"

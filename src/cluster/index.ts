@@ -1,0 +1,1 @@
+export * as ClusterSideEffects from "./ClusterSideEffects.ts"

@@ -1,0 +1,1 @@
+export * as PersistedQueueSideEffects from "./PersistedQueueSideEffects.ts"

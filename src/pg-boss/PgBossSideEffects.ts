@@ -1,0 +1,6 @@
+/**
+ * Side effects through pg-boss.
+ *
+ * @since 0.1.0
+ */
+export {}

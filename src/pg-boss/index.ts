@@ -1,0 +1,1 @@
+export * as PgBossSideEffects from "./PgBossSideEffects.ts"

@@ -1,0 +1,1 @@
+export * as WorkflowSideEffects from "./WorkflowSideEffects.ts"
