@@ -101,10 +101,17 @@ const compile = (resolution: keyof typeof resolutions, files: ReadonlyArray<stri
 }
 
 const entrances = Object.keys(manifest.exports).filter((subpath) => subpath !== "./package.json")
-write(
-  "entrances.ts",
-  entrances.map((subpath, index) => `export * as _${index} from "${posix.join(name, subpath)}"\n`).join("")
-)
+/** Entrances that need a package more, which their users install. */
+const peers: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "./bullmq": ["bullmq", "ioredis"],
+  "./pg-boss": ["pg-boss"]
+}
+const writeEntrances = (subpaths: ReadonlyArray<string>) =>
+  write(
+    "entrances.ts",
+    subpaths.map((subpath, index) => `export * as _${index} from "${posix.join(name, subpath)}"\n`).join("")
+  )
+writeEntrances(entrances.filter((subpath) => peers[subpath] === undefined))
 for (const program of ["main.ts", "declarations.ts"]) {
   copyFileSync(join(root, "scripts", "consumer", program), join(project, program))
 }
@@ -116,6 +123,30 @@ for (const resolution of ["bundler", "nodenext"] as const) {
   if (!ok) fail(`The consumer's programs do not compile with moduleResolution ${resolution}:\n${output}`)
 }
 for (const program of programs) run("node", [join("out", `${program}.js`)])
+
+// --- entrances whose package is missing, and is then there
+
+for (const [subpath, packages] of Object.entries(peers)) {
+  const { ok, output } = attempt("node", ["--eval", `import("${posix.join(name, subpath)}")`])
+  if (ok || !output.includes(`npm install ${packages.join(" ")}`)) {
+    fail(`Without ${packages.join(" and ")}, importing ${subpath} does not say what to install:\n${output}`)
+  }
+}
+const versionOf = (peer: string): string =>
+  JSON.parse(readFileSync(join(root, "node_modules", peer, "package.json"), "utf8")).version
+run("npm", [
+  "install",
+  "--no-audit",
+  "--no-fund",
+  "--prefer-offline",
+  ...Object.values(peers).flat().map((peer) => `${peer}@${versionOf(peer)}`)
+])
+writeEntrances(Object.keys(peers))
+for (const resolution of ["bundler", "nodenext"] as const) {
+  const { ok, output } = compile(resolution, ["entrances.ts"])
+  if (!ok) fail(`The entrances that need a package do not compile with moduleResolution ${resolution}:\n${output}`)
+}
+run("node", [join("out", "entrances.js")])
 
 // --- whether mistakes are found, and explained
 

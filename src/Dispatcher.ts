@@ -519,10 +519,20 @@ export const route = <
     name: `route(${compiled.map(({ dispatcher, text }) => `${text} -> ${dispatcher.name}`).join(", ")})`,
     performs: routes.some(([, dispatcher]) => dispatcher.performs),
     patterns: compiled.flatMap(({ pattern }) => pattern === undefined ? [] : [pattern]),
-    destinations: (name) =>
-      ways(name).flatMap(({ dispatcher, queues = [undefined] }) =>
-        queues.flatMap((queue) => destinationsOf(dispatcher, name).map((to) => ({ ...to, queue: queue ?? to.queue })))
-      ),
+    destinations: (name) => {
+      // The first that takes what is in a queue takes all of it, also where it stands inside of another route.
+      const found = new Map<string | undefined, Destination>()
+      for (const { dispatcher, queues = [undefined] } of ways(name)) {
+        const within = destinationsOf(dispatcher, name)
+        const fitting = queues.flatMap((queue) =>
+          queue === undefined
+            ? within
+            : within.filter((to) => (to.queue ?? queue) === queue).slice(0, 1).map((to) => ({ ...to, queue }))
+        )
+        for (const to of fitting) if (!found.has(to.queue)) found.set(to.queue, to)
+      }
+      return [...found.values()]
+    },
     open: Effect.fnUntraced(function*(port: Port) {
       // Each name is matched once, here.
       const waysOf = new Map<string, ReadonlyArray<Way>>()
@@ -550,7 +560,7 @@ export const route = <
           ...port,
           names: new Set([...port.names].filter((name) => waysOf.get(name)!.some(isOwn))),
           told: port.told.filter((told) => isOwn(wayOf(told))),
-          queues: compiled.filter(isOwn).flatMap(({ queues = [] }) => queues)
+          queues: compiled.filter(isOwn).flatMap(({ queues = port.queues ?? [] }) => queues)
         }
         opened.set(dispatcher, guard(dispatcher, own, yield* dispatcher.open(own)))
       }
@@ -594,6 +604,12 @@ const compileRoute = (route: Route, dispatcher: Way["dispatcher"]): Way => {
     ? { name: route, queue: undefined }
     : route
   const queues = queue === undefined ? undefined : typeof queue === "string" ? [queue] : queue
+  if (queues?.length === 0) {
+    throw new Error(
+      "Dispatcher.route was given a route for no queue. Name one, as in { queue: \"slow\" }, or leave queue out: a pattern " +
+        "alone takes all of them."
+    )
+  }
   const text = pattern === undefined ? "" : String(pattern)
   return {
     text: queues === undefined ? text : `${text === "" ? "" : `${text} in `}queue ${queues.join("|")}`,
@@ -616,7 +632,8 @@ export const destinationsOf = (
 
 type PerformsOf<D> = D extends Dispatcher<infer P, any, any> ? P : never
 type ErrorOf<D> = D extends Dispatcher<boolean, infer E, any> ? E : never
-type ServicesOf<D> = D extends Dispatcher<boolean, any, infer R> ? R : never
+// Of an engine, the scope that it is opened in would be among them.
+type ServicesOf<D> = D extends Dispatcher<boolean, any, infer R> ? Exclude<R, Scope.Scope> : never
 
 /**
  * Makes a dispatcher of your own.

@@ -214,17 +214,15 @@ export const open = /*#__PURE__*/ Effect.fnUntraced(function*<E, R>(
  *
  * @internal
  */
-export const toldOf = (group: SideEffectGroup.Any): ReadonlyArray<Dispatcher.Told> => {
-  const told: Array<Dispatcher.Told> = []
-  const add = (name: string, by: string, { delay, priority, queue }: Intent.Options) => {
-    if ((delay ?? priority ?? queue) !== undefined) told.push({ name, by, delay, priority, queue })
-  }
-  for (const { _tag, defaults } of group.sideEffects.values()) add(_tag, "its definition", defaults as Intent.Options)
-  for (const { enqueue, id, sideEffect } of group.bindings) {
-    if (typeof enqueue === "object") add(sideEffect._tag, `binding "${id}"`, enqueue)
-  }
-  return told
-}
+export const toldOf = (group: SideEffectGroup.Any): ReadonlyArray<Dispatcher.Told> => [
+  ...Array.from(
+    group.sideEffects.values(),
+    ({ _tag, defaults }) => ({ ...defaults, name: _tag, by: "its definition" })
+  ),
+  ...group.bindings.flatMap(({ enqueue, id, sideEffect }) =>
+    typeof enqueue === "object" ? [{ ...enqueue, name: sideEffect._tag, by: `binding "${id}"` }] : []
+  )
+]
 
 /** What a layer of a group lets in, and which policies it takes. */
 const knownTo = (

@@ -73,7 +73,7 @@ const collectAndWarmUp = async ({ run }: Subject): Promise<void> => {
   while (performance.now() - start < 200)
 }
 
-const quantile = (series: Series, q: number): number => {
+export const quantile = (series: Series, q: number): number => {
   const sorted = series.toSorted((a, b) => a - b)
   const position = (sorted.length - 1) * q
   const low = sorted[Math.floor(position)]!

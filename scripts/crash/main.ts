@@ -9,19 +9,26 @@
  *     npm run crash -- --step after-claim        one of the forced steps
  *     npm run crash -- --only poison,random      some of the scenarios
  *     npm run crash -- --seed 42                 the same choices again; the moments differ
+ *     npm run crash -- --engine all              the engines only, 60 kills each; or some: bullmq,cluster,relay
  *
  * An order and its wishes are rows of one transaction, as are the intents. After the damage workers run until nothing is
  * left. Then each wish that is there must have been performed (none is lost), none that is not there may have been (no
  * ghosts), and each that was performed again needs a kill, a stop or a lost connection between its begin and its
  * settlement. Exits with 1 otherwise. PostgreSQL is that of POSTGRES_URL, in schemas of its own.
+ *
+ * The engines come after the outbox, unless some of the outbox was asked for. Where there is no transaction, a unit of work
+ * counts from when its boundary has ended: what it wished for then must be performed (none is lost). What failed must not be,
+ * ids and keys stay what they were, nothing dies, and each repetition needs a kill (none is wrong). Redis is that of
+ * REDIS_URL.
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { inspect, parseArgs } from "node:util"
+import { choose, names, runEngines } from "./engines/run.ts"
 import type { Verdict } from "./lib/judge.ts"
+import { isOver } from "./lib/processes.ts"
 import { type Step, steps } from "./lib/task.ts"
-import { isOver } from "./lib/world.ts"
 import * as scenarios from "./scenarios.ts"
 
 const { values } = parseArgs({
@@ -29,7 +36,9 @@ const { values } = parseArgs({
     small: { type: "boolean", default: false },
     store: { type: "string" },
     workers: { type: "string" },
-    kills: { type: "string", default: "200" },
+    kills: { type: "string" },
+    engine: { type: "string" },
+    lanes: { type: "string" },
     seed: { type: "string", default: String(Date.now() % 100_000) },
     step: { type: "string" },
     only: { type: "string" },
@@ -42,12 +51,20 @@ if (values.step !== undefined && !allSteps.includes(values.step)) {
   console.error(`There is no step ${values.step}. There are: ${allSteps.join(", ")}.`)
   process.exit(2)
 }
+const engines = choose((values.engine ?? "all").split(","))
+if (engines === undefined) {
+  console.error(`There is no engine ${values.engine}. There are: all, ${names.join(", ")}.`)
+  process.exit(2)
+}
 const url = process.env["POSTGRES_URL"]
+const ofOutbox = values.engine === undefined
+/** Whether only a part of the outbox was asked for. */
+const isPart = [values.store, values.step, values.only, values.workers].some((value) => value !== undefined)
 const wanted = values.store === undefined ? ["pg", "sqlite"] as const : [values.store as "pg" | "sqlite"]
 const stores = wanted.filter((store) => store === "sqlite" || url !== undefined)
 const workerCounts = values.workers === undefined ? [1, 4] : [Number(values.workers)]
 const { small } = values
-const kills = Number(values.kills)
+const kills = Number(values.kills ?? 200)
 const directory = mkdtempSync(join(tmpdir(), "crash-"))
 process.on("exit", () => {
   if (!values.keep) rmSync(directory, { recursive: true, force: true })
@@ -166,22 +183,39 @@ interface Verdicts {
   readonly failed: number
 }
 
-console.log(`Seed ${values.seed}. commit, back, unk: orders, by what their producer was told.`)
-if (wanted.some((store) => store === "pg") && url === undefined) {
-  console.log("PostgreSQL is skipped: POSTGRES_URL is not set.")
+const runOutbox = async (): Promise<number> => {
+  console.log(`Seed ${values.seed}. commit, back, unk: orders, by what their producer was told.`)
+  if (wanted.some((store) => store === "pg") && url === undefined) {
+    console.log("PostgreSQL is skipped: POSTGRES_URL is not set.")
+  }
+  console.log("")
+  row("scenario, workers", columns.map(([head]) => head))
+  console.log(line)
+  const results = await Promise.all(stores.map(runAll))
+  console.log(line)
+  for (const { store, verdicts } of results) {
+    row(
+      `${store.padEnd(7)}all`,
+      columns.map(([, , of]) => verdicts.reduce((sum, verdict) => sum + Number(of(verdict)), 0))
+    )
+  }
+  return results.reduce((sum, { failed }) => sum + failed, 0)
 }
-console.log("")
-row("scenario, workers", columns.map(([head]) => head))
-console.log(line)
-const results = await Promise.all(stores.map(runAll))
-console.log(line)
-for (const { store, verdicts } of results) {
-  row(
-    `${store.padEnd(7)}all`,
-    columns.map(([, , of]) => verdicts.reduce((sum, verdict) => sum + Number(of(verdict)), 0))
-  )
+
+const killEngines = (): Promise<number> => {
+  console.log(`${ofOutbox ? "\nEngines. " : ""}Seed ${values.seed}.`)
+  return runEngines(engines, {
+    postgres: url,
+    directory,
+    seed: Number(values.seed),
+    small,
+    kills: small ? 4 : Number(values.kills ?? 60)
+  }, Number(values.lanes ?? (small ? 3 : 1)))
 }
-const failed = results.reduce((sum, { failed }) => sum + failed, 0)
+
+let failed = 0
+if (ofOutbox) failed += await runOutbox()
+if (!ofOutbox || !isPart) failed += await killEngines()
 if (failed > 0) {
   console.error(
     `\n${failed} of the scenarios failed. Seed ${values.seed}. ` +

@@ -4,8 +4,9 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fullMark } from "./lib/database.ts"
 import { judge, type Verdict } from "./lib/judge.ts"
-import { type Database, type Role, type Step, steps } from "./lib/task.ts"
-import { mountSmall, type Process, type Settings, sleep, type Start, unmount, World } from "./lib/world.ts"
+import { sleep } from "./lib/processes.ts"
+import { type Database, type Step, steps } from "./lib/task.ts"
+import { mountSmall, type Settings, type Start, unmount, World } from "./lib/world.ts"
 
 /** Where scenarios run, and how much of everything. */
 export interface Place {
@@ -52,45 +53,19 @@ const play = async (
 }
 
 /** Keeps so many processes of a role alive until `task` has ended. */
-const keeping = async (
+const keeping = (
   world: World,
   wanted: Readonly<Partial<Record<"producer" | "worker", number>>>,
   task: Promise<unknown>,
   options: Start = {}
-): Promise<void> => {
-  const ended = task.then(() => true)
-  // Where it is given up, nobody waits for the task.
-  ended.catch(() => undefined)
-  do {
-    if (world.unexpected >= 5) throw new Error(world.problems.join("\n"))
-    for (const role of ["producer", "worker"] as const) {
-      while (world.alive(role).length < (wanted[role] ?? 0)) world.start(role, options)
-    }
-  } while (!(await Promise.race([ended, sleep(50).then(() => false)])))
-}
-
-/** Those that have worked for so long. */
-const readyOnes = (world: World, since = 0): ReadonlyArray<Process> =>
-  [...world.processes].filter(({ isStopped, readySince }) => !isStopped && readySince <= Date.now() - since)
-
-/** Until `kills` more have died of random kills. */
-const killSome = async (world: World, kills: number): Promise<void> => {
-  const until = world.kills + kills
-  while (world.kills < until) {
-    await sleep(world.random.between(0, 400))
-    // Now and then also one that is just starting.
-    const victims = world.random.chance(0.05) ? [...world.processes] : readyOnes(world, world.random.between(100, 1500))
-    const works = (role: Role) => victims.some((process) => process.role === role)
-    if (works("producer") && works("worker")) await world.random.pick(victims).kill()
-  }
-}
+): Promise<void> => world.keep(wanted, (role) => world.start(role, options), task)
 
 /** At random moments. */
 export const random = (place: Place, workers: number, kills: number): Promise<Verdict> =>
   play(
     place,
     { name: "random", workers, options: { work: 150 } },
-    (world) => keeping(world, { producer: 2, worker: workers }, killSome(world, kills))
+    (world) => keeping(world, { producer: 2, worker: workers }, world.killSome(kills, ["producer", "worker"]))
   )
 
 /** Producers and workers that die by themselves at each of the steps. */
@@ -137,7 +112,7 @@ export const migration = (place: Place, workers: number, kills: number): Promise
 const enough = async (world: World, entries: number): Promise<void> => {
   while (true) {
     await sleep(150)
-    if (readyOnes(world).length === 0) continue
+    if (world.working().length === 0) continue
     if (await world.run(world.withStore((store) => store.count({}))) >= entries) return
   }
 }
@@ -170,7 +145,7 @@ export const replay = (place: Place, workers: number, kills: number): Promise<Ve
 export const disconnected = (place: Place, workers: number, times: number): Promise<Verdict> =>
   play(place, { name: "disconnected", workers, options: { mayFail: true } }, async (world) => {
     const ending = async () => {
-      while (readyOnes(world).length < workers + 2) await sleep(50)
+      while (world.working().length < workers + 2) await sleep(50)
       for (let n = 0; n < times; n++) {
         await sleep(world.random.between(50, 400))
         await world.terminate(world.random.between(1, 4))
@@ -184,7 +159,7 @@ export const disconnected = (place: Place, workers: number, times: number): Prom
 export const stopped = (place: Place, workers: number, times: number): Promise<Verdict> =>
   play(place, { name: "stopped", workers, options: { work: 200, lease: 1000 } }, async (world) => {
     const stopping = async () => {
-      while (readyOnes(world).length < workers) await sleep(50)
+      while (world.working().length < workers) await sleep(50)
       for (let n = 0; n < times; n++) {
         // By itself in a handler or before it settles, and at a random moment.
         const step = steps.stopping[n % 2]!
@@ -221,12 +196,12 @@ export const fullDisk = async (place: Place, workers: number, times: number): Pr
       { name: "full disk", workers, at: disk, options: { limited, mayFail: true } },
       async (world) => {
         const filling = async () => {
-          while (readyOnes(world).length < workers + 2) await sleep(50)
+          while (world.working().length < workers + 2) await sleep(50)
           for (let n = 0; n < times; n++) {
             await sleep(300)
             fill()
             await sleep(world.random.between(500, 1200))
-            await world.random.pick(readyOnes(world)).kill()
+            await world.random.pick(world.working()).kill()
             await sleep(world.random.between(0, 500))
             rmSync(ballast)
           }

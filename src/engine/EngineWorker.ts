@@ -71,6 +71,8 @@ export interface Options {
  * - `names`: all names it can perform, aliases included. `queues`, `concurrency`: what the engine has to be asked for.
  * - `perform` makes one delivery of a job. It never fails, and interrupting it does not interrupt the handler: only `close`
  *   does. A job whose name it does not know is snoozed, then dead.
+ * - `release` interrupts the delivery of a job that runs, for an engine that has to give it to another worker: `perform` then
+ *   answers with `Release`.
  * - `close` is to be run when the layer is closed, before the engine is disconnected: from then on `perform` answers with
  *   `Release`. It waits `gracePeriod` for the handlers that run, and interrupts the rest.
  *
@@ -82,6 +84,7 @@ export interface EngineWorker {
   readonly queues: ReadonlyArray<string>
   readonly concurrency: number
   readonly perform: (job: Job) => Effect.Effect<Outcome>
+  readonly release: (id: string) => Effect.Effect<void>
   readonly close: Effect.Effect<void>
 }
 
@@ -101,15 +104,36 @@ export type Services<S extends SideEffect.Any, Ev extends Event.Any, R> = Layers
 export const deliverer: typeof deliver.make = deliver.make
 
 /**
+ * The side effects of a group by all names that a job may have. Throws where two have one name.
+ *
+ * @internal
+ */
+export const namesOf: typeof deliver.namesOf = deliver.namesOf
+
+/**
+ * What something has failed with, as it is kept.
+ *
+ * @internal
+ */
+export const textOfCause: typeof deliver.textOfCause = deliver.textOfCause
+
+/**
  * How a delivery ended that was interrupted from inside.
  *
  * @internal
  */
 export const interrupted: typeof deliver.interrupted = deliver.interrupted
 
+/** How long a job waits at a time for somebody who knows its name, in milliseconds. */
+const glance = 30_000
+
 interface Running {
+  readonly id: string
+  released: boolean
   fiber: Fiber.Fiber<Outcome> | undefined
   begun: boolean
+  /** How it ended: that stands, also where it is interrupted while onDead is told of it. */
+  outcome: Outcome | undefined
 }
 
 /**
@@ -166,7 +190,7 @@ export const make = Effect.fnUntraced(function*<E, R>(
   const stranger = (job: Job): Effect.Effect<Outcome> => {
     const left = job.createdAt + unknown - clock.currentTimeMillisUnsafe()
     return left > 0
-      ? Effect.succeed({ _tag: "Snooze", delay: Math.ceil(Math.min(left, Math.max(1000, unknown / 10))) })
+      ? Effect.succeed({ _tag: "Snooze", delay: Math.ceil(Math.min(left, glance, Math.max(1000, unknown / 10))) })
       : buried(job, {
         _tag: "Dead",
         reason: "unknown",
@@ -185,14 +209,14 @@ export const make = Effect.fnUntraced(function*<E, R>(
     })
     const limit = limits.get(names.get(job.name)!._tag)
     const delivered = limit === undefined ? begun : limit.withPermits(1)(begun)
-    return Effect.flatMap(
-      delivered,
-      (outcome) => outcome._tag === "Dead" ? buried(job, outcome) : Effect.succeed(outcome)
-    )
+    return Effect.flatMap(delivered, (outcome) => {
+      one.outcome = outcome
+      return outcome._tag === "Dead" ? buried(job, outcome) : Effect.succeed(outcome)
+    })
   }
 
-  const interrupted = (job: Job, cause: Cause.Cause<unknown>): Outcome =>
-    closing
+  const interrupted = (job: Job, cause: Cause.Cause<unknown>, released: boolean): Outcome =>
+    closing || released
       ? { _tag: "Release" }
       : deliver.interrupted(job.progress ?? untouched, cause, clock.currentTimeMillisUnsafe())
 
@@ -200,14 +224,17 @@ export const make = Effect.fnUntraced(function*<E, R>(
     Effect.suspend(() => {
       if (closing) return Effect.succeed({ _tag: "Release" })
       if (!names.has(job.name)) return stranger(job)
-      const one: Running = { fiber: undefined, begun: false }
+      const one: Running = { id: job.id, released: false, fiber: undefined, begun: false, outcome: undefined }
       running.add(one)
       return Effect.uninterruptible(Effect.callback<Outcome>((resume) => {
         one.fiber = fork(delivery(job, one))
         one.fiber.addObserver((exit: Exit.Exit<Outcome>) => {
           running.delete(one)
           if (running.size === 0) idle.openUnsafe()
-          resume(Effect.succeed(exit._tag === "Success" ? exit.value : interrupted(job, exit.cause)))
+          const outcome = exit._tag === "Success"
+            ? exit.value
+            : one.outcome ?? interrupted(job, exit.cause, one.released)
+          resume(Effect.succeed(outcome))
         })
       }))
     })
@@ -226,6 +253,14 @@ export const make = Effect.fnUntraced(function*<E, R>(
     return all.length
   }
 
+  const release = (id: string) =>
+    Effect.sync(() => {
+      interrupt((one) => {
+        if (one.id === id) one.released = true
+        return one.id === id
+      })
+    })
+
   const close = Effect.gen(function*() {
     closing = true
     interrupt(({ begun }) => !begun)
@@ -239,5 +274,5 @@ export const make = Effect.fnUntraced(function*<E, R>(
   })
 
   const queues = options.queues ?? [...new Set([defaultQueue, ...Engine.queuesOf(Layers.toldOf(group))])]
-  return { names: new Set(names.keys()), queues, concurrency, perform, close } satisfies EngineWorker
+  return { names: new Set(names.keys()), queues, concurrency, perform, release, close } satisfies EngineWorker
 })

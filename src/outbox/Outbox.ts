@@ -42,7 +42,9 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
 import type * as Dispatcher from "../Dispatcher.ts"
+import type * as Engine from "../engine/Engine.ts"
 import type * as Event from "../Event.ts"
 import type { LiveServices } from "../Layers.ts"
 import type * as Policy from "../Policy.ts"
@@ -51,6 +53,7 @@ import type * as SideEffectGroup from "../SideEffectGroup.ts"
 import * as config from "./internal/config.ts"
 import * as internalDispatcher from "./internal/dispatcher.ts"
 import * as internalDrain from "./internal/drain.ts"
+import * as relay from "./internal/relay.ts"
 import * as worker from "./internal/worker.ts"
 import type { OutboxError, OutboxStore, Reason } from "./OutboxStore.ts"
 
@@ -208,6 +211,106 @@ export const layerWorkerConfig = <S extends SideEffect.Any, Ev extends Event.Any
   options?: WorkerOptions
 ): Layer.Layer<never, OutboxError | Config.ConfigError, OutboxStore | LiveServices<S, true, never, Ev>> =>
   Layer.effectDiscard(Effect.flatMap(config.read(group, options), (turned) => worker.make(group, turned))) as any
+
+/**
+ * How a relay works.
+ *
+ * **Details**
+ *
+ * - `queues`, `lease`, `pollInterval`, `retention`, `id`: as in `WorkerOptions`. With `queues`, an engine without queues takes
+ *   what is in them, as then the relay has honoured it.
+ * - `batchSize` (default 500): how many entries are handed over at once, at most. As many are claimed ahead for each engine.
+ * - `maxAttempts` (default 100): how often an engine may refuse an entry while it takes others, before it is dead.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RelayOptions
+  extends Pick<WorkerOptions, "batchSize" | "id" | "lease" | "pollInterval" | "queues" | "retention">
+{
+  readonly maxAttempts?: number | undefined
+}
+
+/**
+ * The engines of a relay, by the names or patterns of the side effects that they get.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Engines = Readonly<Record<string, Engine.Engine<any, any>>>
+
+type EngineError<E> = E extends Engine.Engine<infer Error, any> ? Error : never
+type EngineServices<E> = E extends Engine.Engine<any, infer R> ? Exclude<R, Scope.Scope> : never
+
+/**
+ * Hands what is in the outbox to engines that do the work, for as long as the layer lives.
+ *
+ * **When to use**
+ *
+ * When the database has to be the only truth about what will happen, and somebody else's queue has to do it: a wish is
+ * committed with the transaction, and is in the engine soon after. Without a transaction around, the dispatcher of the
+ * engine alone is enough, and with few side effects `layerWorker` is.
+ *
+ * **Details**
+ *
+ * An engine gets the side effects whose name matches its pattern; where several match, the first one of the record counts.
+ * What matches none is left to workers, which is said in the log. A pattern without a match, and what the group tells that an
+ * engine cannot honour, dies when the layer is built. No handlers are needed here.
+ *
+ * Entries are handed over in batches, by priority and then by the time they are due. Payload and metadata go as they were
+ * written, whatever the schema says by now. The id of the job is that of the entry. Delays have passed by then;
+ * priorities are passed on where the engine has them. When the engine has accepted a batch, its entries are `done`: handed
+ * over, not performed. `SideEffects.drain` waits for that much, and not for the engine.
+ *
+ * The hand-over is at least once. A crash between it and the end of the entry makes a second one, with the same id and the same
+ * idempotency key: there is one job where the engine can tell by the id, and two where it cannot. So it is, too, with an engine
+ * that does not answer for 30 seconds.
+ *
+ * | a batch fails | then |
+ * | --- | --- |
+ * | because of some of it | these are tried again after 1 second, then 2, 4, ... up to 5 minutes, and are `dead` as `exhausted` after `maxAttempts`, with the error of the engine; the rest is accepted |
+ * | whatever is in it | the engine counts as away: all is handed back, no attempt is used, and it is tried again after 100 milliseconds, then 200, ... up to 5 seconds. Other engines go on |
+ *
+ * An entry with a queue that its engine does not know is `dead` as `exhausted`, one whose payload is no JSON as `undecodable`.
+ *
+ * Closing the layer finishes the batches that are underway, for 10 seconds at most, and hands back the rest.
+ *
+ * **Gotchas**
+ *
+ * Who retries, and how often, is a matter of the worker of the engine: an entry that is `done` has left. What alone is in the
+ * outbox and is refused cannot be told from an engine that is away, until something else is accepted.
+ *
+ * Leave the names to the relay: a worker of the outbox that knows them performs its share of them itself.
+ *
+ * **Example** (Mails through an engine)
+ *
+ * ```ts
+ * import { SideEffect, SideEffectGroup } from "effect-side-effects"
+ * import { Engine } from "effect-side-effects/engine"
+ * import { Outbox } from "effect-side-effects/outbox"
+ * import { Console, Effect } from "effect"
+ *
+ * class SendReceipt extends SideEffect.make("billing:mail:send-receipt", { description: "Email the customer a receipt." }) {}
+ * const Billing = SideEffectGroup.make("billing").add(SendReceipt)
+ *
+ * const printing = Engine.dispatcher({
+ *   name: "printer",
+ *   honours: { delay: false, priority: false, queue: false },
+ *   connect: Effect.succeed({ handOver: (jobs) => Console.log(`${jobs.length} jobs`) })
+ * })
+ *
+ * export const Relay = Outbox.layerRelay(Billing, { "billing:mail:*": printing })
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerRelay = <S extends SideEffect.Any, Ev extends Event.Any, const E extends Engines>(
+  group: SideEffectGroup.SideEffectGroup<S, Ev>,
+  engines: E,
+  options?: RelayOptions
+): Layer.Layer<never, OutboxError | EngineError<E[keyof E]>, OutboxStore | EngineServices<E[keyof E]>> =>
+  Layer.effectDiscard(relay.make(group, engines, options)) as any
 
 /**
  * What `drain` has performed, by how it ended. `ids` are those of the entries, in the order in which they ended.

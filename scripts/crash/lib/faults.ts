@@ -4,7 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Write } from "./log.ts"
-import type { Message, Step, Task } from "./task.ts"
+import type { Message } from "./processes.ts"
+import type { Step, Task } from "./task.ts"
 
 export const tell = (message: Message): void => void process.send?.(message)
 

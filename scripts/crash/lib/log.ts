@@ -21,12 +21,17 @@ type Entry =
   | { readonly is: "trouble"; readonly what: string; readonly took: number }
   | { readonly is: "dies"; readonly step: string }
 
-export type Line = Entry & { readonly at: number; readonly by: string }
+/** With the moment and the process. */
+export type LineOf<E> = E & { readonly at: number; readonly by: string }
 
-export type Write = (entry: Entry, durable?: boolean) => void
+export type Line = LineOf<Entry>
+
+export type WriteOf<E> = (entry: E, durable?: boolean) => void
+
+export type Write = WriteOf<Entry>
 
 /** Appends to a file; what is `durable` is on the disk when this returns. */
-export const writer = (directory: string, by: string): Write => {
+export const writer = <E extends object = Entry>(directory: string, by: string): WriteOf<E> => {
   const file = openSync(join(directory, `${by}.jsonl`), "a")
   process.on("exit", () => closeSync(file))
   return (entry, durable = false) => {
@@ -36,9 +41,9 @@ export const writer = (directory: string, by: string): Write => {
 }
 
 /** What all processes wrote, by time. Of a process that was killed the last line may be half-written. */
-export const read = (directory: string): ReadonlyArray<Line> =>
+export const read = <E extends object = Entry>(directory: string): ReadonlyArray<LineOf<E>> =>
   readdirSync(directory)
     .filter((name) => name.endsWith(".jsonl"))
     .flatMap((name) => readFileSync(join(directory, name), "utf8").split("\n").slice(0, -1))
-    .map((line): Line => JSON.parse(line))
+    .map((line): LineOf<E> => JSON.parse(line))
     .sort((left, right) => left.at - right.at)

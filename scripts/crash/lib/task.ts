@@ -37,6 +37,3 @@ export interface Task {
   /** Whether a mark beside the database says that there is no space left. */
   readonly limited: boolean
 }
-
-/** What a process tells its parent. */
-export type Message = "ready" | "kill me" | "stopped"

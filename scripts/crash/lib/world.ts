@@ -2,65 +2,13 @@ import { OutboxStore } from "effect-side-effects/outbox"
 import * as Effect from "effect/Effect"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as SqlClient from "effect/sql/SqlClient"
-import { type ChildProcess, execFileSync, fork } from "node:child_process"
-import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs"
+import { execFileSync } from "node:child_process"
+import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { createDomain, layerClient, layerStore, readDomain } from "./database.ts"
 import * as log from "./log.ts"
-import { makeRandom, type Random } from "./random.ts"
-import type { Database, Message, Role, Step, Task } from "./task.ts"
-
-export const sleep = (milliseconds: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, milliseconds))
-
-const children = new Set<ChildProcess>()
-const worlds = new Set<World>()
-let over = false
-
-/** Whether somebody has asked this process to end. */
-export const isOver = (): boolean => over
-
-const killAll = (): void => {
-  for (const child of children) child.kill("SIGKILL")
-}
-
-/** Whatever ends this process ends its children first, and takes away what they made. */
-process.on("exit", killAll)
-for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
-  process.on(signal, () => {
-    over = true
-    killAll()
-    const disposed = Promise.allSettled(Array.from(worlds, (world) => world.dispose()))
-    void Promise.race([disposed, sleep(5000)]).then(() => process.exit(code))
-  })
-}
-
-export interface Process {
-  readonly name: string
-  readonly role: Role
-  readonly ready: Promise<unknown>
-  readonly ended: Promise<void>
-  /** Since when it does what it is there for. */
-  readySince: number
-  isEnded: boolean
-  isStopped: boolean
-  readonly kill: () => Promise<void>
-  /** Stands still for so long. */
-  readonly stop: (milliseconds: number) => Promise<void>
-  /** Asks it to end, and waits. */
-  readonly close: () => Promise<void>
-}
-
-/** When a process was killed, or terminated, or stood still. */
-export interface Death {
-  readonly at: number
-  readonly step: Step | undefined
-}
-export interface Stop {
-  readonly by: string
-  readonly from: number
-  readonly to: number
-}
+import { type Process, Processes, sleep } from "./processes.ts"
+import type { Database, Role, Task } from "./task.ts"
 
 export interface Settings {
   readonly directory: string
@@ -79,38 +27,22 @@ export type Start = Partial<Pick<Task, "step" | "nth" | "skews" | "poisons" | "l
 const script = join(import.meta.dirname, "../child.ts")
 
 /** A database, the processes that work on it, and what was done to them. */
-export class World {
-  readonly random: Random
-  readonly processes = new Set<Process>()
-  readonly deaths = new Map<string, Death>()
-  readonly stops: Array<Stop> = []
+export class World extends Processes<Role> {
   readonly terminations: Array<number> = []
-  readonly problems: Array<string> = []
-  readonly logs: string
   readonly lease: number
   readonly settings: Settings
   /** As this process sees it: its connections are not those that are ended. */
   private readonly database: Database
-  private started = 0
-  /** How many processes ended by themselves that should not. */
-  unexpected = 0
   private readonly runtime: ManagedRuntime.ManagedRuntime<SqlClient.SqlClient, unknown>
-  private closing = false
 
   constructor(settings: Settings) {
+    super(settings)
     this.settings = settings
-    this.random = makeRandom(settings.seed)
     this.lease = settings.lease ?? 1500
-    this.logs = join(settings.directory, "logs")
     this.database = settings.database.kind === "pg"
       ? { ...settings.database, application: "crash" }
       : settings.database
     this.runtime = ManagedRuntime.make(layerClient(this.database))
-    mkdirSync(this.logs, { recursive: true })
-  }
-
-  get kills(): number {
-    return this.deaths.size
   }
 
   run<A, E>(effect: Effect.Effect<A, E, SqlClient.SqlClient>): Promise<A> {
@@ -118,8 +50,7 @@ export class World {
   }
 
   async create(): Promise<void> {
-    if (over) throw new Error("The run is over.")
-    worlds.add(this)
+    this.begin()
     const { database } = this.settings
     if (database.kind === "pg") {
       await this.run(Effect.flatMap(SqlClient.SqlClient, (sql) => sql`CREATE SCHEMA ${sql(database.schema)}`))
@@ -127,16 +58,8 @@ export class World {
     await this.run(createDomain)
   }
 
-  private disposed: Promise<void> | undefined
-
-  dispose(): Promise<void> {
-    return this.disposed ??= this.takeAway()
-  }
-
-  private async takeAway(): Promise<void> {
-    worlds.delete(this)
+  protected async takeAway(): Promise<void> {
     const { database } = this.settings
-    await Promise.all([...this.processes].map((process) => process.kill()))
     if (database.kind === "pg") {
       await this.run(
         Effect.flatMap(SqlClient.SqlClient, (sql) => sql`DROP SCHEMA IF EXISTS ${sql(database.schema)} CASCADE`)
@@ -145,95 +68,28 @@ export class World {
     await this.runtime.dispose()
   }
 
-  start(role: Role, options: Start = {}): Process {
-    if (over) throw new Error("The run is over.")
-    const { settings: { database, directory, maxCrashes = 1000, mayFail = false, work = 30 }, lease, logs } = this
-    const name = `${role}-${++this.started}`
-    const task: Task = {
+  start(role: Role, options: Start = {}): Process<Role> {
+    const { settings: { database, limited = false, maxCrashes = 1000, mayFail, work = 30 }, lease, logs } = this
+    return this.launch({
       role,
-      name,
-      database,
-      log: logs,
-      seed: this.random.between(0, 2 ** 31),
-      nth: 1,
-      lease,
-      maxCrashes,
-      work,
-      poisons: 0,
-      limited: this.settings.limited ?? false,
-      ...options
-    }
-    const output = join(directory, `${name}.txt`)
-    const file = openSync(output, "a")
-    const child = fork(script, {
-      env: { ...process.env, CRASH_TASK: JSON.stringify(task) },
-      stdio: ["ignore", file, file, "ipc"]
-    })
-    closeSync(file)
-    children.add(child)
-    const ready = Promise.withResolvers<void>()
-    const stop = async (milliseconds: number, byItself = false): Promise<void> => {
-      self.isStopped = true
-      const from = Date.now()
-      if (!byItself) child.kill("SIGSTOP")
-      await sleep(milliseconds)
-      this.stops.push({ by: name, from, to: Date.now() })
-      child.kill("SIGCONT")
-      self.isStopped = false
-    }
-    child.on("message", (message: Message) => {
-      if (message === "ready") {
-        self.readySince = Date.now()
-        ready.resolve()
-      } else if (message === "kill me") {
-        child.kill("SIGKILL")
-      } else {
-        void stop(lease * 2, true)
-      }
-    })
-    const ended = new Promise<void>((resolve) =>
-      child.on("exit", (code, signal) => {
-        children.delete(child)
-        this.processes.delete(self)
-        self.isEnded = true
-        ready.resolve()
-        if (signal === "SIGKILL") this.deaths.set(name, { at: Date.now(), step: options.step })
-        else if (code !== 0 && !mayFail && !this.closing) {
-          this.unexpected++
-          this.problems.push(`${name} ended by itself with ${signal ?? code}: ${tail(output)}`)
-        }
-        resolve()
+      script,
+      mayFail,
+      step: options.step,
+      task: (name): Task => ({
+        role,
+        name,
+        database,
+        log: logs,
+        seed: this.random.between(0, 2 ** 31),
+        nth: 1,
+        lease,
+        maxCrashes,
+        work,
+        poisons: 0,
+        limited,
+        ...options
       })
-    )
-    const self: Process = {
-      name,
-      role,
-      ready: ready.promise,
-      ended,
-      readySince: Infinity,
-      isEnded: false,
-      isStopped: false,
-      kill: () => {
-        child.kill("SIGKILL")
-        return ended
-      },
-      stop,
-      close: async () => {
-        child.kill("SIGTERM")
-        const timer = setTimeout(() => {
-          this.problems.push(`${name} did not end when it was asked to: ${tail(output)}`)
-          child.kill("SIGKILL")
-        }, 20_000)
-        await ended
-        clearTimeout(timer)
-      }
-    }
-    this.processes.add(self)
-    return self
-  }
-
-  alive(role: Role): ReadonlyArray<Process> {
-    return [...this.processes].filter((process) => process.role === role)
+    })
   }
 
   /** How many entries are to be performed. */
@@ -258,16 +114,6 @@ export class World {
       waiting = await this.waiting()
     }
     if (waiting > 0) this.problems.push(`${waiting} entries still wait after ${patience / 1000} s`)
-  }
-
-  async close(role?: Role): Promise<void> {
-    this.closing = true
-    const some = role === undefined ? [...this.processes] : this.alive(role)
-    await Promise.all(some.map(async (process) => {
-      await process.ready
-      await process.close()
-    }))
-    this.closing = false
   }
 
   /** Ends connections of the children, as an administrator or a failing network does. */
@@ -298,8 +144,6 @@ export class World {
     return { ...domain, entries, lines: log.read(this.logs) }
   }
 }
-
-const tail = (file: string): string => readFileSync(file, "utf8").trim().slice(-600) || "it printed nothing"
 
 /** A small file system of its own, where this machine allows it. */
 export const mountSmall = (directory: string, megabytes: number): boolean => {

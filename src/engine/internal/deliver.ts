@@ -50,7 +50,7 @@ const standardRetry = /*#__PURE__*/ Schedule.jittered(
 const standardAttempts = 20
 
 /** Whatever has failed, and however it prints itself. */
-const textOfCause = (cause: Cause.Cause<unknown>): string => {
+export const textOfCause = (cause: Cause.Cause<unknown>): string => {
   try {
     return cut(Cause.pretty(cause))
   } catch (error) {
@@ -133,7 +133,7 @@ export const interrupted = (progress: Progress, cause: Cause.Cause<unknown>, now
     ? retryOf(progress, 1000 * 2 ** Math.min(progress.failures, 11), cause, now)
     : { _tag: "Dead", reason: "exhausted", error: textOfCause(cause), cause, failed: true }
 
-const namesOf = (group: SideEffectGroup.Any): ReadonlyMap<string, SideEffect.Any> => {
+export const namesOf = (group: SideEffectGroup.Any): ReadonlyMap<string, SideEffect.Any> => {
   const names = new Map(group.sideEffects)
   for (const sideEffect of group.sideEffects.values()) {
     for (const alias of sideEffect.aliases) {
@@ -202,4 +202,10 @@ const problemOf = (sideEffect: SideEffect.Any, json: unknown, error: unknown): s
   // The parser quotes what it does not understand.
   json === undefined
     ? "it is no JSON"
-    : redact.hideIn(describe.error(error), json, redact.redactedPaths(sideEffect, json))
+    : redact.hideIn(inOneLine(error), json, redact.redactedPaths(sideEffect, json))
+
+/** A schema says what is wrong in the first line of its message, and where in the others. */
+const inOneLine = (error: unknown): string => {
+  const others = error instanceof Error ? error.message.split("\n").slice(1) : []
+  return [describe.error(error), ...others.map((line) => line.trim())].join(" ")
+}

@@ -1,44 +1,22 @@
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
-import * as Random from "effect/Random"
-import * as Schedule from "effect/Schedule"
-import * as Scheduler from "effect/Scheduler"
-import * as Scope from "effect/Scope"
-import * as Tracer from "effect/Tracer"
 import { checkNumber } from "../../internal/check.ts"
 import * as describe from "../../internal/describe.ts"
 import type * as SideEffectGroup from "../../SideEffectGroup.ts"
-import {
-  type Claim,
-  type Claimed,
-  type OutboxError,
-  OutboxStore,
-  type Outcome,
-  type Settlement
-} from "../OutboxStore.ts"
+import type { Claim, Claimed, OutboxError, Outcome } from "../OutboxStore.ts"
 import * as deliver from "./deliver.ts"
+import * as member from "./member.ts"
 
 /** See `Outbox.WorkerOptions`. */
-export interface Options extends deliver.Options {
-  readonly id?: string | undefined
+export interface Options extends deliver.Options, member.Options {
   readonly concurrency?: number | undefined
-  readonly queues?: ReadonlyArray<string> | undefined
   readonly batchSize?: number | undefined
-  readonly lease?: Duration.Input | undefined
-  readonly pollInterval?: Duration.Input | undefined
   readonly gracePeriod?: Duration.Input | undefined
-  readonly retention?: {
-    readonly done?: Duration.Input | undefined
-    readonly dead?: Duration.Input | undefined
-    readonly unknown?: Duration.Input | undefined
-  } | undefined
-  readonly cleanupInterval?: Duration.Input | undefined
   /** Side effects that it knows and does not begin. */
   readonly holdsBack?: ((name: string) => boolean) | undefined
 }
@@ -61,49 +39,25 @@ interface Limit {
   full: boolean
 }
 
-const millis = (input: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(input))
-
-/** Whoever was not seen for two minutes counts as gone. */
-const showInterval = "30 seconds"
-
 /** How long a suspect waits for the others, and the others for a suspect. */
 const quarantinePatience = "10 seconds"
-
-/** After an error of the store: soon again, then less often. */
-const patiently = /*#__PURE__*/ Schedule.jittered(
-  /*#__PURE__*/ Schedule.min([
-    /*#__PURE__*/ Schedule.exponential("100 millis"),
-    /*#__PURE__*/ Schedule.spaced("5 seconds")
-  ])
-)
 
 export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, options: Options = {}) {
   const who = "Outbox.layerWorker"
   const { batchSize = 500, concurrency = 32, queues } = options
   checkNumber(who, "concurrency", concurrency)
   checkNumber(who, "batchSize", batchSize)
-  const lease = millis(options.lease ?? "30 seconds")
-  const pollInterval = millis(options.pollInterval ?? "1 second")
   const gracePeriod = Duration.fromInputUnsafe(options.gracePeriod ?? "10 seconds")
-  const retention = {
-    done: millis(options.retention?.done ?? "7 days"),
-    dead: millis(options.retention?.dead ?? "90 days"),
-    unknown: millis(options.retention?.unknown ?? "1 hour")
-  }
-  const id = options.id ?? `worker-${(yield* Random.nextIntBetween(0, 0xffffffff)).toString(16).padStart(8, "0")}`
-
-  const store = yield* OutboxStore
+  const self = yield* member.make("worker", options)
+  const { atMost, fork, forkLoop, id, lease, patient, pollInterval, retention, store, who: named } = self
   const clock = yield* Clock.Clock
   const { deliver: deliverOne, handlers, names } = yield* deliver.make(group, who, {
     ...options,
     keepDone: retention.done > 0
   })
-  const context = Context.omit(Scheduler.Scheduler, Scope.Scope, Tracer.ParentSpan)(yield* Effect.context<never>())
-  const fork = Effect.runForkWith(context)
 
   const held = new Map<number, Held>()
   const waiting: Array<Held> = []
-  const outcomes: Array<Settlement> = []
   const limited = new Map<string, Limit>()
   for (const [name, { concurrency }] of handlers) {
     if (concurrency !== undefined) limited.set(name, { limit: concurrency, held: 0, full: false })
@@ -120,13 +74,21 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
   /** How many more than can run at once are claimed, so that those who are done find the next. */
   let ahead = Math.min(concurrency, batchSize)
   const roomier = Latch.makeUnsafe()
-  const settleable = Latch.makeUnsafe()
   const idle = Latch.makeUnsafe()
 
   // --- from a claimed entry to its outcome ---
 
   /** Nothing is held, and of nothing the end is still to be written. */
-  const isIdle = (): boolean => held.size === 0 && outcomes.length === 0
+  const isIdle = (): boolean => held.size === 0 && outcomes.isEmpty()
+
+  const outcomes = member.settler(self, {
+    onSettled: (batch) => {
+      if (isIdle()) idle.openUnsafe()
+      // The claiming fiber may sleep for longer than that.
+      if (batch.some(({ outcome }) => "delay" in outcome && outcome.delay < pollInterval)) roomier.openUnsafe()
+    },
+    lost: "so they are or were performed again. Give handlers a timeout, or raise lease."
+  })
 
   const forget = (one: Held): void => {
     const { claimed } = one
@@ -143,11 +105,11 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     if (!one.lost) {
       const { claimed: { ref, token }, startedAt } = one
       const elapsed = startedAt === undefined ? 0 : Math.max(0, Math.round(clock.currentTimeMillisUnsafe() - startedAt))
-      outcomes.push({ ref, token, worker: id, elapsed, outcome })
+      outcomes.add({ ref, token, worker: id, elapsed, outcome })
     }
     // Only now, as it wakes those who wait until everything has its outcome.
     forget(one)
-    if (!one.lost) settleable.openUnsafe()
+    if (!one.lost) outcomes.settleSoon()
   }
 
   /** By the worker when it closes; else by somebody inside of the handler, which may end differently another time. */
@@ -335,51 +297,7 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     yield* Effect.raceAllFirst([wake, roomier.await, Effect.sleep(Math.min(pause, pollInterval, untilSuspicion))])
   })
 
-  /** Until it succeeds. */
-  const patient = <A, E>(what: string, once: Effect.Effect<A, E>): Effect.Effect<A> =>
-    once.pipe(
-      Effect.sandbox,
-      Effect.tapError((cause) =>
-        Cause.hasInterruptsOnly(cause)
-          ? Effect.void
-          : Effect.logError(`Outbox worker ${id} could not ${what}, and tries again: ${describe.cause(cause)}`)
-      ),
-      Effect.retry(patiently),
-      Effect.orDie
-    )
-
-  // --- settling, renewing, cleaning ---
-
-  const flush: Effect.Effect<void> = Effect.suspend(() => {
-    if (outcomes.length === 0) return Effect.void
-    const batch = outcomes.slice(0, 1000)
-    const settle = Effect.tap(store.settle(batch), () =>
-      Effect.sync(() => {
-        outcomes.splice(0, batch.length)
-        if (isIdle()) idle.openUnsafe()
-      }))
-    return patient("settle what it performed", Effect.uninterruptible(settle)).pipe(
-      Effect.flatMap((refused) => {
-        // The claiming fiber may sleep for longer than that.
-        if (batch.some(({ outcome }) => "delay" in outcome && outcome.delay < pollInterval)) roomier.openUnsafe()
-        return refused.length === 0 ? Effect.void : Effect.logWarning(
-          `Outbox worker ${id} had lost the lease of ${
-            describe.plural(refused.length, "side effect")
-          } before it could ` +
-            "settle them, so they are or were performed again. Give handlers a timeout, or raise lease."
-        )
-      }),
-      Effect.andThen(flush)
-    )
-  })
-
-  const settling = Effect.gen(function*() {
-    yield* settleable.await
-    settleable.closeUnsafe()
-    // What ends in the same moment is settled together; the more there is, the more comes together meanwhile.
-    yield* Effect.yieldNow
-    yield* flush
-  })
+  // --- renewing ---
 
   /** What was claimed ahead of quick handlers that have become slow since is for others to begin. */
   const handBackAhead = (): void => {
@@ -405,28 +323,10 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     }
   })
 
-  const cleaning = Effect.gen(function*() {
-    const { unknown } = yield* store.cleanup(retention)
-    if (unknown === 0) return
-    yield* Effect.logWarning(
-      `${describe.plural(unknown, "side effect")} in the outbox had names that no worker knows, and are dead now. ` +
-        "Name the old name in aliases where one was renamed; they come back to life with a worker that knows them."
-    )
-  })
-  const cleanupInterval = millis(options.cleanupInterval ?? "30 seconds")
-  const toCleanup = Effect.flatMap(Random.next, (random) => Effect.sleep(cleanupInterval * (0.8 + 0.4 * random)))
-
   // --- the life of the worker ---
 
-  const self = { id, names: [...names.keys()], queues }
-  const orphans = yield* store.register(self)
-  if (orphans.length > 0) {
-    yield* Effect.logWarning(
-      `The outbox holds side effects that no worker knows: ${
-        orphans.map(({ count, name }) => `${name} ×${count}`).join(", ")
-      }. Name the old name in aliases where one was renamed, or start the worker that performs them.`
-    )
-  }
+  const all = [...names.keys()]
+  yield* self.enter(all)
 
   const handBack = Effect.gen(function*() {
     const rest = [...held.values()]
@@ -437,27 +337,15 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     }
     const stubborn = yield* waitUntilIdle("5 seconds")
     yield* Effect.logInfo(
-      `Outbox worker ${id} was closed and hands back ${describe.plural(rest.length, "side effect")}` +
+      `${named} was closed and hands back ${describe.plural(rest.length, "side effect")}` +
         (stubborn ? ", of which some cannot be interrupted; they are claimed again when their lease has run out" : "")
     )
   })
 
-  /** Waits for an effect no longer than that: closing has to end, also where the database does not answer. */
-  const atMost = (patience: Duration.Input, effect: Effect.Effect<unknown, unknown>): Effect.Effect<unknown> =>
-    Effect.timeoutOption(Effect.interruptible(Fiber.await(fork(effect))), patience)
-
   const wake = yield* store.wake
-  // What the worker does all the time belongs to no trace.
-  const forkLoop = (turn: Effect.Effect<unknown>) =>
-    Effect.forkDetach(Effect.withTracerEnabled(Effect.forever(turn), false))
   // What is forked here is ended by the finalizer, and by nothing else.
   yield* Effect.uninterruptible(Effect.gen(function*() {
-    const loops = [
-      yield* forkLoop(settling),
-      yield* forkLoop(Effect.andThen(Effect.sleep(lease / 3), patient("renew its leases", renewing))),
-      yield* forkLoop(Effect.andThen(Effect.sleep(showInterval), patient("show itself", store.register(self)))),
-      yield* forkLoop(Effect.andThen(toCleanup, patient("clean up", cleaning)))
-    ]
+    const loops = [yield* forkLoop(outcomes.settling), ...yield* self.forkRoutine(all, renewing)]
     const claimer = yield* forkLoop(patient("claim", claiming(wake)))
 
     yield* Effect.addFinalizer(() =>
@@ -469,7 +357,7 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
         next = 0
         if (yield* waitUntilIdle(gracePeriod)) yield* handBack
         yield* atMost("5 seconds", Fiber.interruptAll(loops))
-        yield* atMost("10 seconds", flush)
+        yield* atMost("10 seconds", outcomes.flush)
         yield* atMost("5 seconds", store.unregister(id))
       })
     )

@@ -1,0 +1,122 @@
+import type * as BullMQ from "bullmq"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as Engine from "../../engine/Engine.ts"
+import { defaultQueue, type Job } from "../../engine/Job.ts"
+import type { Connected } from "./connection.ts"
+import * as data from "./data.ts"
+
+/** See `BullMqSideEffects.DispatcherOptions`. */
+export interface Options {
+  readonly queues?: ReadonlyArray<string> | undefined
+  readonly priorities?: boolean | undefined
+  readonly uniqueFor?: Duration.Input | undefined
+  readonly job?: JobOptions | undefined
+}
+
+/** See `BullMqSideEffects.JobOptions`. */
+export type JobOptions = Pick<
+  BullMQ.JobsOptions,
+  "attempts" | "backoff" | "keepLogs" | "removeOnComplete" | "removeOnFail" | "sizeLimit" | "stackTraceLimit"
+>
+
+/** Redis does other things in between. */
+const chunkSize = 1000
+
+const honours = (priorities: boolean): Engine.Honours => ({
+  delay: true,
+  priority: true,
+  queue: true,
+  problem: ({ priority = 0, queue }) => {
+    if (queue === "" || queue?.includes(":")) {
+      return { option: "queue", problem: "names of queues of BullMQ are not empty and have no \":\"." }
+    }
+    if (priority > 0 && !priorities) {
+      return {
+        option: "priority",
+        problem: "jobs without a priority come first in BullMQ. To give one to all jobs, say priorities: true to the " +
+          "dispatcher, in every program that writes to the queue."
+      }
+    }
+    return undefined
+  }
+})
+
+export const make = <R>(
+  connected: Effect.Effect<Connected, never, R>,
+  options: Options = {}
+): Engine.Engine<never, R> => {
+  const { job, priorities = false, queues } = options
+  const uniqueFor = options.uniqueFor === undefined
+    ? 0
+    : Math.ceil(Duration.toMillis(Duration.fromInputUnsafe(options.uniqueFor)))
+  const added = (one: Job, now: number) => {
+    const priority = data.priorityOf(one.priority, priorities)
+    const opts: BullMQ.BulkJobOptions = { ...job, jobId: one.id }
+    if (one.delay > 0) opts.delay = one.delay
+    if (priority !== undefined) opts.priority = priority
+    // No name of a side effect has a slash.
+    if (uniqueFor > 0 && one.key !== undefined) {
+      opts.deduplication = { id: `${one.name}/${one.key}`, ttl: uniqueFor }
+    }
+    return { name: one.name, data: data.dataOf(one, now), opts }
+  }
+  return Engine.dispatcher({
+    name: "bullmq",
+    honours: honours(priorities),
+    queues,
+    connect: Effect.map(connected, (bull): Engine.Connection => ({
+      handOver: Effect.fnUntraced(function*(jobs: ReadonlyArray<Job>) {
+        const now = yield* Clock.currentTimeMillis
+        const duplicates: Array<Engine.Duplicate> = []
+        for (const [queue, all] of byQueue(jobs)) {
+          for (let from = 0; from < all.length; from += chunkSize) {
+            const part = all.slice(from, from + chunkSize)
+            const bulk = part.map((one) => added(one, now))
+            const taken = yield* bull.attempt(() => bull.queue(queue).addBulk(bulk))
+            taken.forEach(({ id }, i) => {
+              if (id !== undefined && id !== part[i]!.id) duplicates.push({ id: part[i]!.id, of: id })
+            })
+          }
+        }
+        return duplicates
+      }),
+      drain: drain(bull, queues)
+    }))
+  })
+}
+
+const byQueue = (jobs: ReadonlyArray<Job>): ReadonlyMap<string, ReadonlyArray<Job>> => {
+  const queues = new Map<string, Array<Job>>()
+  for (const job of jobs) {
+    const queue = queues.get(job.queue)
+    if (queue === undefined) queues.set(job.queue, [job])
+    else queue.push(job)
+  }
+  return queues
+}
+
+/** Soon at first, then every half a second. */
+const looking = /*#__PURE__*/ Schedule.min([
+  /*#__PURE__*/ Schedule.exponential("10 millis"),
+  /*#__PURE__*/ Schedule.spaced("500 millis")
+])
+
+const drain = (bull: Connected, queues: ReadonlyArray<string> = []): Effect.Effect<void> => {
+  const isBusy = Effect.suspend(() => {
+    const all = new Set([...bull.opened(), ...[defaultQueue, ...queues].map((queue) => bull.queue(queue))])
+    return bull.attempt(() => Promise.all([...all].map(busy)))
+  })
+  return isBusy.pipe(
+    Effect.catchTag("RedisUnavailable", (error) => Effect.as(Effect.logWarning(error.message), [true])),
+    Effect.repeat({ schedule: looking, while: (busy) => busy.includes(true) }),
+    Effect.asVoid
+  )
+}
+
+const busy = (queue: BullMQ.Queue): Promise<boolean> =>
+  Promise.all([queue.isPaused(), queue.getJobCounts("active", "waiting", "prioritized")]).then(
+    ([paused, { active = 0, prioritized = 0, waiting = 0 }]) => active + (paused ? 0 : waiting + prioritized) > 0
+  )

@@ -1,0 +1,206 @@
+import type * as BullMQ from "bullmq"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
+import * as EngineWorker from "../../engine/EngineWorker.ts"
+import type * as Outcome from "../../engine/Outcome.ts"
+import type * as SideEffect from "../../SideEffect.ts"
+import type * as SideEffectGroup from "../../SideEffectGroup.ts"
+import type { Client, Connected } from "./connection.ts"
+import * as data from "./data.ts"
+import * as dispatcher from "./dispatcher.ts"
+import { BullMQ as bullmq } from "./peer.ts"
+
+/** See `BullMqSideEffects.WorkerOptions`. */
+export interface Options extends EngineWorker.Options {
+  readonly lockDuration?: Duration.Input | undefined
+  readonly stalledInterval?: Duration.Input | undefined
+  readonly retention?: {
+    readonly done?: Duration.Input | undefined
+    readonly dead?: Duration.Input | undefined
+  } | undefined
+  readonly priorities?: boolean | undefined
+  readonly uniqueFor?: Duration.Input | undefined
+  readonly name?: string | undefined
+}
+
+const who = "BullMqSideEffects.layerWorker"
+
+const millis = (input: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(input))
+
+/** How long it is kept, in the words of BullMQ. */
+const kept = (input: Duration.Input): BullMQ.KeepJobs => {
+  const age = Math.ceil(millis(input) / 1000)
+  return age === 0 ? { count: 0 } : { age }
+}
+
+/** What these say, BullMQ takes as said to itself. */
+const signals = new Set(["DelayedError", "WaitingError", "WaitingChildrenError", "RateLimitError", "UnrecoverableError"])
+
+/** What the handler failed with, as BullMQ shows it. */
+const errorOf = (cause: Cause.Cause<unknown>): Error => {
+  const error = Cause.prettyErrors(cause)[0] ?? new Error("It failed without a reason.")
+  if (error.message === "") error.message = error.name
+  if (!signals.has(error.name)) return error
+  // `RateLimitError` is known by its message.
+  const other = new Error(`${error.name}: ${error.message}`, { cause: error })
+  if (error.stack !== undefined) other.stack = error.stack
+  return other
+}
+
+const deadOf = ({ cause, error, failed }: Outcome.Dead): Error => {
+  const real = failed && cause !== undefined ? errorOf(cause) : undefined
+  const dead = new bullmq.UnrecoverableError(real?.message ?? error)
+  // Ours says nothing about why.
+  dead.stack = real?.stack ?? ""
+  return dead
+}
+
+const namesOf = (group: SideEffectGroup.Any): ReadonlyMap<string, SideEffect.Any> => {
+  const names = new Map(group.sideEffects)
+  for (const sideEffect of group.sideEffects.values()) {
+    for (const alias of sideEffect.aliases) names.set(alias, sideEffect)
+  }
+  return names
+}
+
+export const make = Effect.fnUntraced(function*<R>(
+  connected: Effect.Effect<Connected, never, R>,
+  group: SideEffectGroup.Any,
+  options: Options = {}
+) {
+  const { name, priorities, queues, retention, uniqueFor } = options
+  const lockDuration = Math.ceil(millis(options.lockDuration ?? "10 seconds"))
+  // Redis takes whole numbers.
+  const stalledInterval = Math.ceil(
+    options.stalledInterval === undefined ? lockDuration / 3 : millis(options.stalledInterval)
+  )
+  const bull = yield* connected
+  const client = yield* bull.client
+  const worker = yield* EngineWorker.make(
+    who,
+    dispatcher.make(connected, { queues, priorities, uniqueFor }),
+    group,
+    options
+  )
+  const clock = yield* Clock.Clock
+  const isVoid = data.voids(namesOf(group))
+  const run = Effect.runPromiseWith(yield* Effect.context<never>())
+  const places = new Map(worker.queues.map((queue) => [bull.nameOf(queue), queue]))
+  // Each has its own number of jobs in BullMQ; together they have no more than one worker may.
+  const slots = places.size === 1 ? undefined : Semaphore.makeUnsafe(worker.concurrency)
+  let closing = false
+
+  const settle = (job: BullMQ.Job, token: string | undefined, taken: data.Taken, outcome: Outcome.Outcome) => {
+    const { progress } = taken
+    switch (outcome._tag) {
+      case "Done":
+        return Effect.void
+      case "Retry": {
+        const next = { ...outcome.progress, made: job.attemptsMade + 1, stalled: job.stalledCounter }
+        return noted(job, next, () => {
+          // Of this copy only: how often and when is decided here, whatever the job was added with.
+          job.opts.attempts = job.attemptsMade + 2
+          job.opts.backoff = { type: "fixed", delay: outcome.delay }
+          return errorOf(outcome.cause)
+        })
+      }
+      case "Snooze":
+        return signal(
+          () => job.moveToDelayed(clock.currentTimeMillisUnsafe() + outcome.delay, token),
+          new bullmq.DelayedError()
+        )
+      case "Release":
+        return signal(() => job.moveToWait(token!), new bullmq.WaitingError())
+      case "Dead": {
+        const free = job.deduplicationId === undefined
+          ? Effect.void
+          : Effect.promise(() => job.removeDeduplicationKey())
+        // Whoever retries it by hand gives it fresh budgets.
+        const fresh = progress.crashes === 0 ? Effect.void : Effect.promise(() =>
+          job.updateData(data.withProgress(job.data, {
+            attempts: 0,
+            failures: 0,
+            failedAt: [],
+            crashes: 0,
+            made: job.attemptsMade + 1,
+            stalled: job.stalledCounter
+          }))
+        )
+        return Effect.andThen(Effect.andThen(free, fresh), Effect.fail(deadOf(outcome)))
+      }
+    }
+  }
+
+  const processed = (job: BullMQ.Job, token: string | undefined, queue: string): Effect.Effect<void, Error> => {
+    const taken = data.take(job, queue, bull.nameOf(queue), isVoid)
+    if (taken === undefined) {
+      const error = data.foreign(job)
+      return Effect.fail(new bullmq.UnrecoverableError(error.message))
+    }
+    const performed = Effect.flatMap(
+      slots === undefined || closing ? worker.perform(taken.job) : slots.withPermit(worker.perform(taken.job)),
+      (outcome) => settle(job, token, taken, outcome)
+    )
+    return taken.moved ? Effect.andThen(note(job, taken.progress), performed) : performed
+  }
+
+  const start = ([physical, queue]: readonly [string, string]): BullMQ.Worker => {
+    const one = new bullmq.Worker(
+      physical,
+      (job, token) => run(Effect.suspend(() => processed(job, token, queue))),
+      {
+        connection: client.redis,
+        prefix: bull.prefix,
+        concurrency: worker.concurrency,
+        lockDuration,
+        stalledInterval,
+        // Crashes are counted, and end at `maxCrashes`.
+        maxStalledCount: Number.MAX_SAFE_INTEGER,
+        runRetryDelay: 1000,
+        removeOnComplete: kept(retention?.done ?? "1 hour"),
+        removeOnFail: kept(retention?.dead ?? "90 days"),
+        ...(name === undefined ? undefined : { name })
+      }
+    )
+    // One without a listener ends the process.
+    one.on("error", client.report(`${who}, queue "${physical}"`))
+    return one
+  }
+
+  yield* Effect.acquireRelease(
+    Effect.sync(() => [...places].map(start)),
+    Effect.fnUntraced(function*(workers) {
+      closing = true
+      // It stops fetching at once, and ends when the last job is settled.
+      const closed = Promise.all(workers.map((one) => one.close()))
+      yield* worker.close
+      const settled = Effect.as(Effect.promise(() => closed), true)
+      if (yield* Effect.interruptible(Effect.raceFirst(settled, Effect.as(hopeless(client), false)))) return
+      client.abandon()
+      yield* Effect.logWarning(
+        `${who} was closed without Redis: what could not be settled comes back when its lock has run out.`
+      )
+    })
+  )
+})
+
+/** Ends when there is no point in waiting for Redis any more. */
+const hopeless = (client: Client): Effect.Effect<unknown> =>
+  Effect.sync(client.isReady).pipe(
+    Effect.delay("200 millis"),
+    Effect.repeat({ while: (isReady) => isReady }),
+    Effect.timeoutOption("5 seconds")
+  )
+
+const note = (job: BullMQ.Job, progress: data.Progress): Effect.Effect<void> =>
+  Effect.promise(() => job.updateData(data.withProgress(job.data, progress)))
+
+const noted = (job: BullMQ.Job, progress: data.Progress, error: () => Error): Effect.Effect<never, Error> =>
+  Effect.andThen(note(job, progress), Effect.suspend(() => Effect.fail(error())))
+
+/** Moves it, and tells BullMQ that it is moved. */
+const signal = (move: () => Promise<unknown>, error: Error): Effect.Effect<never, Error> =>
+  Effect.andThen(Effect.promise(move), Effect.fail(error))

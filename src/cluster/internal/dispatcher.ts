@@ -1,0 +1,105 @@
+import * as EntityAddress from "effect/cluster/EntityAddress"
+import * as EntityId from "effect/cluster/EntityId"
+import * as EntityType from "effect/cluster/EntityType"
+import * as Envelope from "effect/cluster/Envelope"
+import * as Outgoing from "effect/cluster/Message"
+import * as Sharding from "effect/cluster/Sharding"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as RpcClient from "effect/rpc/RpcClient"
+import * as Engine from "../../engine/Engine.ts"
+import type { Job } from "../../engine/Job.ts"
+import { checkNumber } from "../../internal/check.ts"
+import * as transaction from "../../internal/transaction.ts"
+import { defaultEntity, defaultOrderBy, laneOf, Message, type OrderBy, Perform } from "./protocol.ts"
+
+/** Those of whoever sends are no matter of the side effect, and may be secret. */
+const noHeaders = RpcClient.CurrentHeaders.defaultValue()
+
+export interface Options {
+  readonly entity?: string | undefined
+  readonly orderBy?: OrderBy | undefined
+  readonly concurrency?: number | undefined
+}
+
+export const make = (options: Options = {}): Engine.Engine<never, Sharding.Sharding> => {
+  const { concurrency = 8, entity: type = defaultEntity, orderBy = defaultOrderBy } = options
+  checkNumber("ClusterSideEffects.dispatcher", "concurrency", concurrency)
+  return Engine.dispatcher({
+    name: "cluster",
+    honours: { delay: true, priority: false, queue: false },
+    connect: Effect.map(Sharding.Sharding, (sharding) => {
+      const send = sendTo(sharding, type)
+      return {
+        handOver: (jobs) =>
+          Effect.withFiber((fiber) => {
+            if (inTransaction(fiber.context)) return Effect.fail(new Error(insideOf(jobs)))
+            return Effect.forEach(
+              rows(jobs.map((job) => new Message({ job, order: orderBy(job) }))),
+              (row) => Effect.forEach(row, send, { discard: true }),
+              { concurrency, discard: true }
+            )
+          })
+      }
+    })
+  })
+}
+
+const sendTo = (sharding: Sharding.Sharding["Service"], entityType: string) => {
+  const shared = {
+    rpc: Perform,
+    annotations: Perform.annotations,
+    context: Context.empty(),
+    lastReceivedReply: Option.none(),
+    respond: () => Effect.void
+  }
+  return (payload: Message) =>
+    Effect.flatMap(sharding.getSnowflake, (requestId) => {
+      const entityId = EntityId.make(laneOf(payload))
+      const address = new EntityAddress.EntityAddress({
+        entityType: EntityType.make(entityType),
+        entityId,
+        shardId: sharding.getShardId(entityId, "default")
+      })
+      const envelope = Envelope.makeRequest<typeof Perform>({
+        requestId,
+        address,
+        tag: "Perform",
+        payload,
+        headers: noHeaders
+      })
+      // By hand, as a client does not send a stream without waiting for it.
+      return sharding.sendOutgoing(new Outgoing.OutgoingRequest({ ...shared, envelope }), true).pipe(
+        // It has been accepted before.
+        Effect.catchTag("AlreadyProcessingMessage", () => Effect.void)
+      )
+    })
+}
+
+const inTransaction = ({ mapUnsafe }: Context.Context<never>): boolean => {
+  for (const key of mapUnsafe.keys()) if (transaction.isKey(key)) return true
+  return false
+}
+
+const insideOf = ([job]: ReadonlyArray<Job>): string =>
+  `Side effect "${job!.name}" was released inside a transaction, and the cluster knows nothing of that: it would look ` +
+  "before the commit, or perform what is rolled back. Hand it over after the commit: " +
+  "SqlSideEffects.afterCommit(ClusterSideEffects.dispatcher()), or Outbox.layerRelay where it must not be lost."
+
+/** Those that have the same key stay in order. */
+const rows = (messages: ReadonlyArray<Message>): ReadonlyArray<ReadonlyArray<Message>> => {
+  const rows: Array<Array<Message>> = []
+  const byKey = new Map<string, Array<Message>>()
+  for (const message of messages) {
+    const row = message.order === undefined ? undefined : byKey.get(message.order)
+    if (row !== undefined) {
+      row.push(message)
+      continue
+    }
+    const begun = [message]
+    rows.push(begun)
+    if (message.order !== undefined) byKey.set(message.order, begun)
+  }
+  return rows
+}

@@ -1,0 +1,153 @@
+import * as MessageStorage from "effect/cluster/MessageStorage"
+import * as Sharding from "effect/cluster/Sharding"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Rpc from "effect/rpc/Rpc"
+import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
+import * as EngineWorker from "../../engine/EngineWorker.ts"
+import type { Job } from "../../engine/Job.ts"
+import type { Outcome } from "../../engine/Outcome.ts"
+import { checkNumber } from "../../internal/check.ts"
+import type * as SideEffectGroup from "../../SideEffectGroup.ts"
+import * as dispatcher from "./dispatcher.ts"
+import * as journal from "./journal.ts"
+import { Buried, defaultEntity, entity, type OrderBy, type Request } from "./protocol.ts"
+
+export interface Options extends Omit<EngineWorker.Options, "queues"> {
+  readonly entity?: string | undefined
+  readonly orderBy?: OrderBy | undefined
+  readonly mailboxCapacity?: number | undefined
+}
+
+const who = "ClusterSideEffects.layerWorker"
+
+/** A cluster takes the first handlers of an entity type, and says nothing of the second. */
+const taken = new WeakMap<Sharding.Sharding["Service"], Set<string>>()
+
+const take = (sharding: Sharding.Sharding["Service"], type: string, group: string) => {
+  let types = taken.get(sharding)
+  if (types === undefined) taken.set(sharding, types = new Set())
+  if (types.has(type)) {
+    throw new Error(
+      `${who} was given group "${group}" for entity "${type}", which another worker in this process performs already. ` +
+        `Make one group of both, or name another entity in the options of this worker and of its dispatcher.`
+    )
+  }
+  types.add(type)
+  return Effect.sync(() => types.delete(type))
+}
+
+export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, options: Options = {}) {
+  const { entity: type = defaultEntity, mailboxCapacity = 256, orderBy } = options
+  checkNumber(who, "mailboxCapacity", mailboxCapacity)
+  if ("queues" in options && options.queues !== undefined) {
+    throw new Error(`${who} was given queues, and a cluster has none. Leave them out, or give another entity.`)
+  }
+  const gracePeriod = Duration.fromInputUnsafe(options.gracePeriod ?? "10 seconds")
+  const clock = yield* Clock.Clock
+  const sharding = yield* Sharding.Sharding
+  const storage = yield* MessageStorage.MessageStorage
+  if (storage === MessageStorage.noop) {
+    throw new Error(`${who} needs a cluster that keeps messages, and this one has no MessageStorage. Give it SQL storage.`)
+  }
+  yield* Effect.acquireRelease(Effect.sync(() => take(sharding, type, group.name)), (leave) => leave)
+  const worker = yield* EngineWorker.make(who, dispatcher.make({ entity: type, orderBy }), group, options)
+  const journalOf = journal.make(sharding, storage, () => clock.currentTimeMillisUnsafe())
+  const slots = Semaphore.makeUnsafe(worker.concurrency)
+
+  /** Once begun it is waited for, but not for longer than the grace period when it has to leave this runner. */
+  const delivery = (job: Job): Effect.Effect<Outcome> =>
+    Effect.flatMap(Effect.forkDetach(worker.perform(job), { startImmediately: true }), (fiber) =>
+      Effect.matchCauseEffect(Effect.interruptible(Fiber.join(fiber)), {
+        onSuccess: Effect.succeed,
+        onFailure: () =>
+          Effect.timeoutOption(Effect.interruptible(Fiber.join(fiber)), gracePeriod).pipe(
+            Effect.flatMap((outcome) =>
+              outcome._tag === "Some"
+                ? Effect.succeed(outcome.value)
+                : Effect.andThen(worker.release(job.id), Fiber.join(fiber))
+            )
+          )
+      }))
+
+  /** Interrupted while it waits for its turn, it has not begun; what has begun has an outcome. */
+  const performed = (job: Job, begin: Effect.Effect<void>): Effect.Effect<Outcome> =>
+    Effect.suspend(() => {
+      let outcome: Outcome | undefined
+      const inside = Effect.map(Effect.andThen(begin, delivery(job)), (ended) => {
+        outcome = ended
+      })
+      return Effect.flatMap(
+        Effect.exit(Effect.interruptible(slots.withPermits(1)(Effect.uninterruptible(inside)))),
+        (exit): Effect.Effect<Outcome> =>
+          outcome !== undefined ? Effect.succeed(outcome) : exit as unknown as Effect.Effect<never>
+      )
+    })
+
+  const handle = Effect.fnUntraced(function*(request: Request) {
+    const { job } = request.payload
+    const journals = journalOf(request)
+    let { due, progress } = journals
+    while (true) {
+      const pause = due - clock.currentTimeMillisUnsafe()
+      if (pause > 0) yield* Effect.interruptible(Effect.sleep(pause))
+      const outcome = yield* performed({ ...job, progress }, journals.begin(progress))
+      switch (outcome._tag) {
+        case "Done":
+          return
+        case "Dead":
+          return yield* new Buried({ reason: outcome.reason, error: outcome.error })
+        case "Release":
+          yield* journals.stay(progress)
+          // It is not answered, so whoever has the shard next gets it again.
+          return yield* Effect.interruptible(Effect.never)
+        case "Snooze":
+          due = clock.currentTimeMillisUnsafe() + outcome.delay
+          yield* journals.stay(progress)
+          break
+        case "Retry":
+          due = clock.currentTimeMillisUnsafe() + outcome.delay
+          progress = outcome.progress
+          yield* journals.retry(progress, due)
+      }
+    }
+  })
+
+  const inOrder = ordered()
+  yield* sharding.registerEntity(
+    entity(type),
+    Effect.succeed({
+      Perform: (request: Request) =>
+        Rpc.uninterruptible(Stream.drain(Stream.fromEffect(inOrder(request.payload.order, handle(request)))))
+    } as any),
+    { concurrency: "unbounded", mailboxCapacity }
+  )
+  // Last here, so first when it is closed: what runs ends while the cluster is still there to take its answer.
+  yield* Effect.addFinalizer(() => worker.close)
+})
+
+/** Effects of the same key run one after another, in the order in which they came. */
+const ordered = () => {
+  const tails = new Map<string, Latch.Latch>()
+  return <E>(key: string | undefined, effect: Effect.Effect<void, E>): Effect.Effect<void, E> =>
+    key === undefined ? effect : Effect.suspend(() => {
+      const before = tails.get(key)
+      const mine = Latch.makeUnsafe()
+      tails.set(key, mine)
+      const leave = Effect.sync(() => {
+        mine.openUnsafe()
+        if (tails.get(key) === mine) tails.delete(key)
+      })
+      const run = Effect.ensuring(effect, leave)
+      return before === undefined ? run : Effect.matchCauseEffect(Effect.interruptible(before.await), {
+        onSuccess: () => run,
+        // Whoever goes lets nobody behind it pass who is before it.
+        onFailure: (cause) =>
+          Effect.andThen(Effect.forkDetach(Effect.andThen(before.await, leave)), Effect.failCause(cause))
+      })
+    })
+}

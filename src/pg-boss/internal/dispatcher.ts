@@ -1,0 +1,172 @@
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { Db, JobInsert } from "pg-boss"
+import * as Engine from "../../engine/Engine.ts"
+import { defaultQueue, type Job } from "../../engine/Job.ts"
+import * as describe from "../../internal/describe.ts"
+import { attempt, Boss, PgBossError, physicalOf, type Terms } from "./boss.ts"
+import { dataOf } from "./data.ts"
+import * as statements from "./statements.ts"
+
+const honours: Engine.Honours = {
+  delay: true,
+  priority: true,
+  queue: true,
+  problem: ({ queue }) =>
+    queue === undefined || /^[\w.\-/]+$/.test(queue) ? undefined : {
+      option: "queue",
+      problem: "the name of a queue is made of letters, digits, underscores, hyphens, periods and slashes."
+    }
+}
+
+/** How long a fiber that drains waits until it looks again. Workers may be other processes: it is not subject to a test. */
+const glance = /*#__PURE__*/ Effect.suspend(() =>
+  Effect.provideService(Effect.sleep("20 millis"), Clock.Clock, Clock.Clock.defaultValue())
+)
+
+const toInsert = (job: Job, terms: Terms): JobInsert => ({
+  ...terms,
+  id: job.id,
+  data: dataOf(job),
+  // By which a worker can leave alone what it does not know.
+  group: { id: job.name },
+  ...(job.priority === 0 ? undefined : { priority: job.priority }),
+  ...(job.key === undefined ? undefined : { singletonKey: job.key }),
+  // Seconds, from the moment of the insert and by the clock of the database.
+  ...(job.delay === 0 ? undefined : { startAfter: job.delay / 1000 })
+})
+
+/** Hands over through `db`, which may be a transaction of somebody else. */
+const handOver = Effect.fnUntraced(function*(
+  service: Boss["Service"],
+  jobs: ReadonlyArray<Job>,
+  used: Set<string>,
+  db: Db | undefined
+) {
+  const { boss, schema } = service
+  const byQueue = new Map<string, Array<Job>>()
+  for (const job of jobs) {
+    const queue = physicalOf(job.queue, service)
+    const others = byQueue.get(queue)
+    if (others === undefined) byQueue.set(queue, [job])
+    else others.push(job)
+  }
+  for (const [queue, batch] of byQueue) {
+    const { policy, terms } = yield* service.ready(queue)
+    if (policy !== "standard") {
+      return yield* new PgBossError({
+        operation: `accept a side effect in queue "${queue}"`,
+        cause: new Error(`its policy is ${policy}, which keeps jobs out`),
+        remedy: "Send side effects to a queue with the policy standard"
+      })
+    }
+    used.add(queue)
+    const inserted = yield* attempt(
+      `accept side effects in queue "${queue}"`,
+      () => boss.insert(queue, batch.map((job) => toInsert(job, terms)), { returnId: true, ...(db && { db }) })
+    ).pipe(Effect.tapError(() => Effect.sync(() => service.forget(queue))))
+    if (inserted?.length === batch.length) continue
+    // Nothing is said about those that were not inserted: they may be there, or their queue may not.
+    const taken = new Set(inserted)
+    const missing = new Set(batch.flatMap(({ id }) => taken.has(id) ? [] : [id]))
+    const present = yield* attempt(
+      `look for side effects in queue "${queue}"`,
+      () => (db ?? boss.getDb()).executeSql(statements.present(schema), [queue, JSON.stringify([...missing])])
+    )
+    for (const { id } of present.rows) missing.delete(id)
+    if (missing.size === 0) continue
+    service.forget(queue)
+    return yield* new PgBossError({
+      operation: `accept ${describe.plural(missing.size, "side effect")} in queue "${queue}"`,
+      cause: new Error("the queue was just removed, or is not to be seen by the snapshot of this transaction"),
+      remedy: "Do it once more"
+    })
+  }
+})
+
+const drain = (
+  { boss, schema }: Boss["Service"],
+  used: Set<string>
+): Effect.Effect<void> => {
+  const look = attempt(
+    "look whether it is idle",
+    () => boss.getDb().executeSql(statements.busy(schema), [JSON.stringify([...used])])
+  )
+  const loop: Effect.Effect<void> = Effect.flatMap(
+    Effect.orDie(look),
+    ({ rows }) => rows.length === 0 ? Effect.void : Effect.andThen(glance, loop)
+  )
+  return loop
+}
+
+/** The options of `dispatcher`. */
+export interface Options {
+  readonly queues?: ReadonlyArray<string> | undefined
+}
+
+export const make = ({ queues = [] }: Options = {}): Engine.Engine<PgBossError, Boss> =>
+  Engine.dispatcher({
+    name: "pg-boss",
+    honours,
+    queues,
+    connect: Effect.gen(function*() {
+      const service = yield* Boss
+      const used = yield* openQueues(service, queues)
+      return {
+        handOver: (jobs) => Effect.uninterruptible(handOver(service, jobs, used, undefined)),
+        drain: drain(service, used)
+      }
+    })
+  })
+
+export const makeInTransaction = (
+  { queues = [] }: Options = {}
+): Engine.Engine<PgBossError, Boss | SqlClient.SqlClient> =>
+  Engine.dispatcher({
+    name: "pg-boss",
+    honours,
+    queues,
+    connect: Effect.gen(function*() {
+      const service = yield* Boss
+      const sql = yield* SqlClient.SqlClient
+      const used = yield* openQueues(service, queues)
+      const isOpen = (context: Context.Context<never>) =>
+        Context.getOrUndefined(context, sql.transactionService) !== undefined
+      return {
+        // Not interrupted: the statement would go on in a transaction that is rolled back already.
+        handOver: (jobs) =>
+          Effect.uninterruptible(
+            Effect.contextWith((context: Context.Context<never>) => handOver(service, jobs, used, within(sql, context)))
+          ),
+        drain: Effect.contextWith((context: Context.Context<never>) =>
+          isOpen(context)
+            ? Effect.die(
+              new Error(
+                "SideEffects.drain waits for workers, and they cannot see what this transaction has written. Wait after " +
+                  "it has ended."
+              )
+            )
+            : drain(service, used)
+        ),
+        transaction: { isOpen, afterCommit: sql.afterCommit }
+      }
+    })
+  })
+
+const openQueues = (service: Boss["Service"], queues: ReadonlyArray<string>) =>
+  Effect.gen(function*() {
+    const used = new Set([defaultQueue, ...queues].map((queue) => physicalOf(queue, service)))
+    for (const queue of used) yield* service.ready(queue)
+    return used
+  })
+
+/** What pg-boss runs its statements with, on the connection of the transaction that is open in this context. */
+const within = (sql: SqlClient.SqlClient, context: Context.Context<never>): Db => {
+  const run = Effect.runPromiseWith(context)
+  return {
+    executeSql: (text, values) =>
+      run(Effect.map(sql.unsafe(text, values).withoutTransform, (rows) => ({ rows: rows as Array<any> })))
+  }
+}
