@@ -29,7 +29,7 @@ const places: ReadonlyArray<Place> = [
   { level: 5, modules: ["outbox/"] },
   { level: 5, modules: ["bullmq/"], packages: /^bullmq$/ },
   { level: 5, modules: ["pg-boss/"], packages: /^(pg-boss|effect\/sql\/[A-Z]\w*)$/ },
-  { level: 5, modules: ["persisted-queue/"], packages: /^effect\/persistence\/[A-Z]\w*$/ },
+  { level: 5, modules: ["persisted-queue/"], packages: /^effect\/(persistence|sql)\/[A-Z]\w*$/ },
   { level: 5, modules: ["cluster/"], packages: /^effect\/(cluster|rpc|sql)\/[A-Z]\w*$/ },
   { level: 5, modules: ["workflow/"], packages: /^effect\/workflow\/[A-Z]\w*$/ },
   { level: 6, modules: ["sql/"], packages: /^effect\/sql\/[A-Z]\w*$/ },

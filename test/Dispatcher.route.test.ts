@@ -228,9 +228,15 @@ describe("Dispatcher.route", () => {
           yield* refused(bare),
           "Side effect \"shop:report:build\" is told by its definition to have queue \"slow\", and bare has no queues."
         )
-        assert.include(yield* refused(Dispatcher.route([["**:report:**", bare], ["**", Dispatcher.inline()]])), "bare has no queues")
+        assert.include(
+          yield* refused(Dispatcher.route([["**:report:**", bare], ["**", Dispatcher.inline()]])),
+          "bare has no queues"
+        )
         // The route has honoured it.
-        assert.include(yield* refused(Dispatcher.route([[{ queue: "slow" }, bare], ["**", Dispatcher.inline()]])), "Success")
+        assert.include(
+          yield* refused(Dispatcher.route([[{ queue: "slow" }, bare], ["**", Dispatcher.inline()]])),
+          "Success"
+        )
         // Another one gets it.
         assert.include(
           yield* refused(Dispatcher.route([[{ queue: "slow" }, Dispatcher.inline()], ["**", bare]])),
@@ -310,10 +316,12 @@ describe("Dispatcher.route", () => {
       const inner = Dispatcher.route([["**:mail:**", engine("bare").engine], ["**", Dispatcher.inline()]])
       return Effect.gen(function*() {
         assert.include(
-          String(yield* Effect.exit(routed(
-            Dispatcher.route([["**", inner]]),
-            SideEffects.boundary(mail("1", { priority: 1 }))
-          ))),
+          String(
+            yield* Effect.exit(routed(
+              Dispatcher.route([["**", inner]]),
+              SideEffects.boundary(mail("1", { priority: 1 }))
+            ))
+          ),
           "bare has no priorities"
         )
       })

@@ -6,18 +6,18 @@
  * `bullmq-two-workers-`, and is removed in the end.
  */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { Clock, ConfigProvider, Console, Effect, Layer, Path, Schema, Stream } from "effect"
+import { Clock, ConfigProvider, Console, Effect, Layer, Path, Schema } from "effect"
 import { SideEffects } from "effect-side-effects"
 import { BullMqSideEffects } from "effect-side-effects/bullmq"
 import { ChildProcess } from "effect/process"
 import { BullMq, Prefix, Provider, SendReceipt, Shop } from "./receipts.ts"
 
-const orders = 4000
+const orders = 2000
 const together = 50
 
-class WorkerEnded extends Schema.TaggedError<WorkerEnded>()("WorkerEnded", { output: Schema.String }) {
+class WorkerEnded extends Schema.TaggedError<WorkerEnded>()("WorkerEnded", { name: Schema.String }) {
   override get message() {
-    return `A worker ended by itself: ${this.output}`
+    return `The ${this.name} worker has ended by itself.`
   }
 }
 
@@ -27,11 +27,13 @@ const start = Effect.fnUntraced(function*(name: string) {
   const worker = yield* ChildProcess.make(process.execPath, args, {
     env: { WORKER: name, PREFIX: yield* Prefix },
     extendEnv: true,
+    stdout: "inherit",
+    stderr: "inherit",
     forceKillAfter: "2 seconds"
   })
   let killed = false
-  const ended = Stream.mkString(Stream.decodeText(worker.all)).pipe(
-    Effect.flatMap((output) => killed ? Effect.never : Effect.fail(new WorkerEnded({ output })))
+  const ended = Effect.exit(worker.exitCode).pipe(
+    Effect.flatMap(() => killed ? Effect.never : Effect.fail(new WorkerEnded({ name })))
   )
   return {
     name,
@@ -47,12 +49,6 @@ const number = (n: number) => n.toLocaleString("en-US").padStart(7)
 
 const run = Effect.gen(function*() {
   const provider = yield* Provider
-  const until = (isSo: (books: Effect.Success<typeof provider.books>) => boolean) =>
-    provider.books.pipe(
-      Effect.delay("50 millis"),
-      Effect.repeat({ until: isSo })
-    )
-
   const [first, second] = [yield* start("first"), yield* start("second")]
   const running = <A, E, R>(self: Effect.Effect<A, E, R>) => first.whileItRuns(second.whileItRuns(self))
 
@@ -69,7 +65,7 @@ const run = Effect.gen(function*() {
   const seconds = Effect.map(Clock.currentTimeMillis, (now) => `${((now - began) / 1000).toFixed(1).padStart(5)} s `)
 
   const killing = Effect.gen(function*() {
-    yield* until(({ of, sent }) => sent >= orders / 3 && of("second").begun > 0)
+    yield* Effect.repeat(Effect.delay(provider.sent, "20 millis"), { until: (sent) => sent >= orders / 3 })
     yield* second.kill
     const { of } = yield* provider.books
     const { begun, done } = of("second")
@@ -85,7 +81,8 @@ const run = Effect.gen(function*() {
   yield* running(SideEffects.drain)
   yield* Console.log(`${yield* seconds} nothing waits and nothing runs`)
 
-  const { deduplicated, deliveries, of, sent } = yield* provider.books
+  const { deduplicated, deliveries, of } = yield* provider.books
+  const sent = yield* provider.sent
   const again = [...deliveries.values()].filter((times) => times > 1).length
   const { queue } = yield* BullMqSideEffects.BullMq
   const failed = yield* Effect.promise(() => queue().getFailedCount())
@@ -112,16 +109,14 @@ const Enqueueing = SideEffects.LiveLayer(Shop, { dispatcher: BullMqSideEffects.d
 
 const cleared = Effect.acquireRelease(Provider, ({ clear }) => clear)
 
+const Settings = ConfigProvider.layer(ConfigProvider.orElse(
+  ConfigProvider.fromUnknown({ PREFIX: `bullmq-two-workers-${process.pid}` }),
+  ConfigProvider.fromEnv()
+))
+
 export const program = Effect.andThen(cleared, run).pipe(
-  Effect.provide(Layer.merge(Enqueueing, NodeServices.layer)),
   Effect.scoped,
-  Effect.provide(Provider.layer),
-  Effect.provide(ConfigProvider.layer(
-    ConfigProvider.orElse(
-      ConfigProvider.fromUnknown({ PREFIX: `bullmq-two-workers-${process.pid}` }),
-      ConfigProvider.fromEnv()
-    )
-  ))
+  Effect.provide(Layer.mergeAll(Enqueueing, Provider.layer, NodeServices.layer).pipe(Layer.provideMerge(Settings)))
 )
 
 if (import.meta.main) NodeRuntime.runMain(program)

@@ -23,13 +23,13 @@ export const BullMq = Layer.unwrap(
 
 /** A mail provider that knows what it was told before, and keeps books. It stands in Redis, and dies with nobody. */
 export class Provider extends Context.Service<Provider, {
-  readonly begun: (worker: string, key: string) => Effect.Effect<void>
-  readonly send: (worker: string, key: string) => Effect.Effect<void>
-  readonly done: (worker: string) => Effect.Effect<void>
+  readonly begun: (worker: string, key: string) => Effect.Effect<unknown>
+  readonly send: (worker: string, key: string) => Effect.Effect<unknown>
+  readonly done: (worker: string) => Effect.Effect<unknown>
+  readonly sent: Effect.Effect<number>
   readonly books: Effect.Effect<{
     /** How often each mail was begun, by its key. */
     readonly deliveries: ReadonlyMap<string, number>
-    readonly sent: number
     /** What it had sent already when it was told again. */
     readonly deduplicated: number
     readonly of: (worker: string) => { readonly begun: number; readonly done: number }
@@ -48,20 +48,23 @@ export class Provider extends Context.Service<Provider, {
     const counts = (name: string) => Effect.promise(() => redis.hgetall(key(name)))
     const count = (name: string, field: string) => Effect.promise(() => redis.hincrby(key(name), field, 1))
     return {
-      begun: (worker, mail) => Effect.asVoid(Effect.all([count("begun", worker), count("deliveries", mail)])),
+      begun: (worker, mail) =>
+        Effect.promise(() => redis.multi().hincrby(key("begun"), worker, 1).hincrby(key("deliveries"), mail, 1).exec()),
       send: (worker, mail) =>
         Effect.flatMap(
           Effect.promise(() => redis.hsetnx(key("sent"), mail, worker)),
-          (isNew) => isNew === 1 ? Effect.void : Effect.asVoid(count("deduplicated", mail))
+          (isNew) => isNew === 1 ? Effect.void : count("deduplicated", mail)
         ),
-      done: (worker) => Effect.asVoid(count("done", worker)),
+      done: (worker) => count("done", worker),
+      sent: Effect.promise(() => redis.hlen(key("sent"))),
       books: Effect.gen(function*() {
         const begun = yield* counts("begun")
         const done = yield* counts("done")
         const deduplicated = Object.values(yield* counts("deduplicated"))
         return {
-          deliveries: new Map(Object.entries(yield* counts("deliveries")).map(([mail, times]) => [mail, Number(times)])),
-          sent: yield* Effect.promise(() => redis.hlen(key("sent"))),
+          deliveries: new Map(
+            Object.entries(yield* counts("deliveries")).map(([mail, times]) => [mail, Number(times)])
+          ),
           deduplicated: deduplicated.reduce((all, times) => all + Number(times), 0),
           of: (worker: string) => ({ begun: Number(begun[worker] ?? 0), done: Number(done[worker] ?? 0) })
         }

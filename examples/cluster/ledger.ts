@@ -29,9 +29,10 @@ export const cluster = (port?: number) =>
     const shardingConfig = ClusterSideEffects.shardingConfig({
       runnerAddress: port === undefined ? Option.none() : Option.some(RunnerAddress.make("127.0.0.1", port))
     })
-    const storage = Layer.mergeAll(SqlMessageStorage.layerWith({ prefix }), SqlRunnerStorage.layerWith({ prefix })).pipe(
-      Layer.provide([ShardingConfig.layer(shardingConfig), NodeCrypto.layer])
-    )
+    const storage = Layer.mergeAll(SqlMessageStorage.layerWith({ prefix }), SqlRunnerStorage.layerWith({ prefix }))
+      .pipe(
+        Layer.provide([ShardingConfig.layer(shardingConfig), NodeCrypto.layer])
+      )
     const options = { storage: "byo", shardingConfig } as const
     return Layer.provideMerge(
       port === undefined

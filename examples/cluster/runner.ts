@@ -3,7 +3,7 @@ import { NodeRuntime } from "@effect/platform-node"
 import { Config, Effect, Layer, Logger } from "effect"
 import { ClusterSideEffects } from "effect-side-effects/cluster"
 import { SqlClient } from "effect/sql"
-import { Bank, Book, cluster, orderBy, Postgres, table } from "./ledger.ts"
+import { Bank, Book, cluster, Postgres, table } from "./ledger.ts"
 
 const BookLive = Book.toLayer(Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -16,11 +16,13 @@ const BookLive = Book.toLayer(Effect.gen(function*() {
     )
 }))
 
-const Runner = Layer.unwrap(Effect.map(Config.Int("PORT"), (port) =>
-  ClusterSideEffects.layerWorker(Bank, { orderBy, gracePeriod: "2 seconds" }).pipe(
-    Layer.provide(BookLive),
-    Layer.provide(cluster(port))
-  )))
+const Runner = Layer.unwrap(
+  Effect.map(Config.Int("PORT"), (port) =>
+    ClusterSideEffects.layerWorker(Bank, { gracePeriod: "2 seconds" }).pipe(
+      Layer.provide(BookLive),
+      Layer.provide(cluster(port))
+    ))
+)
 
 const Logs = Logger.layer([])
 

@@ -4,7 +4,7 @@ import { Effect, Layer, ManagedRuntime } from "effect"
 import { SideEffects } from "effect-side-effects"
 import { BullMqSideEffects } from "effect-side-effects/bullmq"
 import { SendReceipt, Shop } from "./effects.ts"
-import { insertOrder, type Order, OutOfStock, show, type Step, takeStock } from "./shop.ts"
+import { insertOrder, type Order, type OutOfStock, show, type Step, takeStock } from "./shop.ts"
 import { connection, disconnect, prefix, queueName } from "./world.ts"
 
 const queue = new Queue(queueName, { connection, prefix })

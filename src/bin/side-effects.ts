@@ -14,7 +14,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Runtime from "effect/Runtime"
 import * as Catalog from "../cli/Catalog.ts"
-import { load } from "./internal/load.ts"
+import { loadRouted } from "./internal/load.ts"
 import { exit, interrupted, sayAndExit } from "./internal/node.ts"
 import { commandFor } from "./internal/outbox.ts"
 import * as Sentence from "./internal/sentence.ts"
@@ -34,7 +34,7 @@ const modules = Effect.map(flags, ({ module }) => module)
 
 const command = Command.make("side-effects").pipe(
   Command.withDescription("What happens when: the catalogue of events and side effects, and the outbox."),
-  Command.withSubcommands([...Catalog.verbs(Effect.flatMap(modules, load)), commandFor(modules)]),
+  Command.withSubcommands([...Catalog.verbs(Effect.flatMap(modules, loadRouted)), commandFor(modules)]),
   Command.withSharedFlags(shared)
 )
 

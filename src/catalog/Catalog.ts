@@ -21,6 +21,7 @@
  *
  * @since 0.1.0
  */
+import type * as Dispatcher from "../Dispatcher.ts"
 import type * as SideEffectGroup from "../SideEffectGroup.ts"
 import { build } from "./internal/build.ts"
 import * as checks from "./internal/check.ts"
@@ -35,7 +36,16 @@ import * as texts from "./internal/text.ts"
 
 export { EnqueuedBy, MayBeUnbound, Owner, Tags } from "../internal/annotations.ts"
 export type { Finding } from "./internal/check.ts"
-export type { BindingEntry, Catalog, Entry, EventEntry, GroupEntry, SideEffectEntry, Source } from "./internal/model.ts"
+export type {
+  BindingEntry,
+  Catalog,
+  DestinationEntry,
+  Entry,
+  EventEntry,
+  GroupEntry,
+  SideEffectEntry,
+  Source
+} from "./internal/model.ts"
 
 /**
  * The catalogue of one or several groups. Builds no layer and runs nothing but the retry schedules of the definitions'
@@ -43,17 +53,36 @@ export type { BindingEntry, Catalog, Entry, EventEntry, GroupEntry, SideEffectEn
  *
  * **Details**
  *
- * `root` is the directory that the files of definitions are named relative to.
+ * - `root`: the directory that the files of definitions are named relative to.
+ * - `dispatcher`: that of the live layer, so that the catalogue tells which side effect goes where, and of which queue.
+ * - `relay`: the record that `Outbox.layerRelay` gets, so that it tells which engine gets what from the outbox.
  *
  * Throws when two groups have different definitions of one name.
+ *
+ * **Example** (What goes where)
+ *
+ * ```ts
+ * import { Catalog, Dispatcher, SideEffect, SideEffectGroup } from "effect-side-effects"
+ *
+ * class SendGoodbye extends SideEffect.make("accounts:mail:goodbye", { description: "Email a goodbye." }) {}
+ * const Accounts = SideEffectGroup.make("accounts").add(SendGoodbye)
+ *
+ * const dispatcher = Dispatcher.route([[{ queue: "slow" }, Dispatcher.background()], ["**", Dispatcher.inline()]])
+ *
+ * console.log(Catalog.make(Accounts, { dispatcher }).sideEffects[0]?.destinations)
+ * ```
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = (
   groups: SideEffectGroup.Any | ReadonlyArray<SideEffectGroup.Any>,
-  options?: { readonly root?: string | undefined }
-): model.Catalog => build(Array.isArray(groups) ? groups : [groups], options?.root)
+  options?: {
+    readonly root?: string | undefined
+    readonly dispatcher?: Dispatcher.Dispatcher<boolean, any, any> | undefined
+    readonly relay?: Readonly<Record<string, Dispatcher.Dispatcher<false, any, any>>> | undefined
+  }
+): model.Catalog => build(Array.isArray(groups) ? groups : [groups], options)
 
 /**
  * What a catalogue is better without: definitions without a description, events that nothing is bound to, side effects

@@ -21,6 +21,7 @@
  * @since 0.1.0
  */
 import * as Command from "effect/cli/Command"
+import type * as Dispatcher from "../Dispatcher.ts"
 import type * as SideEffectGroup from "../SideEffectGroup.ts"
 import { check as checkCommand } from "./internal/check.ts"
 import { explain as explainCommand } from "./internal/explain.ts"
@@ -36,7 +37,8 @@ export { CheckFailed, CommandError } from "./internal/errors.ts"
  *
  * **Details**
  *
- * `root` is the directory that files are named relative to; by default the one the command runs in.
+ * `root` is the directory that files are named relative to; by default the one the command runs in. With `dispatcher`, that
+ * of the live layer, and `relay`, the engines of `Outbox.layerRelay`, it tells which side effect goes where.
  *
  * What fails with `CommandError` was not carried out, and has the exit code 2. `check` fails with `CheckFailed` when there
  * is something to mend: under `--strict` the exit code is the number of findings, `--lock` adds one for a catalogue that is
@@ -47,8 +49,12 @@ export { CheckFailed, CommandError } from "./internal/errors.ts"
  */
 export const command = (
   groups: SideEffectGroup.Any | ReadonlyArray<SideEffectGroup.Any>,
-  options?: { readonly root?: string | undefined }
-) => commandFrom(given(groups, options?.root))
+  options?: {
+    readonly root?: string | undefined
+    readonly dispatcher?: Dispatcher.Dispatcher<boolean, any, any> | undefined
+    readonly relay?: Readonly<Record<string, Dispatcher.Dispatcher<false, any, any>>> | undefined
+  }
+) => commandFrom(given(groups, options))
 
 const commandFrom = <E, R>(source: Source<E, R>) =>
   Command.make("side-effects").pipe(

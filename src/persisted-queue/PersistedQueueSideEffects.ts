@@ -45,6 +45,7 @@
  */
 import * as Layer from "effect/Layer"
 import type * as PersistedQueue from "effect/persistence/PersistedQueue"
+import type * as SqlClient from "effect/sql/SqlClient"
 import type * as Engine from "../engine/Engine.ts"
 import type * as EngineWorker from "../engine/EngineWorker.ts"
 import type * as Event from "../Event.ts"
@@ -117,23 +118,37 @@ export interface DispatcherOptions {
  * handler; nothing is de-duplicated by it. A store on SQL rounds delays up, to whole seconds on PostgreSQL, and up to a
  * second more on SQLite; one on Redis goes by the clocks of the processes.
  *
- * A store on SQL writes in the transaction of the unit of work when both use the same `SqlClient` (PostgreSQL, SQLite): it
- * is handed over if, and only if, that commits, and the decision waits for it. The client has to be in the context of the
- * unit of work or of the live layer.
- *
  * A batch is offered element by element, some at once, as the store takes one at a time. When one is not accepted the
  * boundary dies with `DispatchError`, and outside of a transaction others of the batch may have been accepted.
  *
  * **Gotchas**
  *
- * Any other store knows nothing of the transaction: use `SqlSideEffects.afterCommit`, or `Outbox.layerRelay`. `SideEffects.drain`
- * does not wait for what was handed over: the store cannot be asked what is left.
+ * Redis and memory know nothing of a transaction: use `SqlSideEffects.afterCommit`, or `Outbox.layerRelay`. For a store on SQL
+ * there is `dispatcherInTransaction`. `SideEffects.drain` does not wait for what was handed over: the store cannot be asked
+ * what is left.
  *
  * @category dispatchers
  * @since 0.1.0
  */
 export const dispatcher: (options?: DispatcherOptions) => Engine.Engine<never, PersistedQueue.PersistedQueueStore> =
   internalDispatcher.make
+
+/**
+ * As `dispatcher`, for a store on SQL that uses the `SqlClient` of the unit of work: what is released inside a transaction of
+ * that client is handed over if, and only if, it commits, and the decision waits for that.
+ *
+ * **Gotchas**
+ *
+ * It takes your word for it that the store writes through that client. With another store, what is released inside a transaction
+ * is there before the commit, and stays when that does not come.
+ *
+ * @category dispatchers
+ * @since 0.1.0
+ */
+export const dispatcherInTransaction: (
+  options?: DispatcherOptions
+) => Engine.Engine<never, PersistedQueue.PersistedQueueStore | SqlClient.SqlClient> =
+  internalDispatcher.makeInTransaction
 
 /**
  * What the worker can be told: `queue` as the dispatcher, and what every worker can be told.

@@ -54,7 +54,7 @@ import type * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import type * as Workflow from "effect/workflow/Workflow"
-import { WorkflowEngine } from "effect/workflow/WorkflowEngine"
+import * as WorkflowEngine from "effect/workflow/WorkflowEngine"
 import * as Engine from "../engine/Engine.ts"
 import * as EngineWorker from "../engine/EngineWorker.ts"
 import type * as Event from "../Event.ts"
@@ -94,13 +94,13 @@ export { SideEffectDead } from "./internal/definition.ts"
  * @category dispatchers
  * @since 0.1.0
  */
-export const dispatcher = (): Engine.Engine<never, WorkflowEngine> => made
+export const dispatcher = (): Engine.Engine<never, WorkflowEngine.WorkflowEngine> => made
 
-const made: Engine.Engine<never, WorkflowEngine> = /*#__PURE__*/ Engine.dispatcher({
+const made: Engine.Engine<never, WorkflowEngine.WorkflowEngine> = /*#__PURE__*/ Engine.dispatcher({
   name: "workflow",
   honours: { delay: true, priority: false, queue: false },
   connect: /*#__PURE__*/ Effect.gen(function*() {
-    const hub = hubOf(yield* WorkflowEngine)
+    const hub = hubOf(yield* WorkflowEngine.WorkflowEngine)
     yield* hub.use
     return { handOver: hub.handOver }
   })
@@ -154,12 +154,12 @@ export interface WorkerOptions extends Omit<EngineWorker.Options, "queues"> {
 export const layerWorker = <S extends SideEffect.Any, Ev extends Event.Any>(
   group: SideEffectGroup.SideEffectGroup<S, Ev>,
   options?: WorkerOptions
-): Layer.Layer<never, never, EngineWorker.Services<S, Ev, WorkflowEngine>> =>
+): Layer.Layer<never, never, EngineWorker.Services<S, Ev, WorkflowEngine.WorkflowEngine>> =>
   Layer.effectDiscard(makeWorker(group, options)) as any
 
 const makeWorker = Effect.fnUntraced(function*(group: SideEffectGroup.Any, options: WorkerOptions | undefined) {
   const worker = yield* EngineWorker.make("WorkflowSideEffects.layerWorker", made, group, options)
-  const hub = hubOf(yield* WorkflowEngine)
+  const hub = hubOf(yield* WorkflowEngine.WorkflowEngine)
   const joined = {
     names: worker.names,
     perform: worker.perform,
@@ -186,7 +186,7 @@ const makeWorker = Effect.fnUntraced(function*(group: SideEffectGroup.Any, optio
  */
 export const poll = (
   intent: string
-): Effect.Effect<Option.Option<Workflow.Result<void, SideEffectDead>>, never, WorkflowEngine> =>
+): Effect.Effect<Option.Option<Workflow.Result<void, SideEffectDead>>, never, WorkflowEngine.WorkflowEngine> =>
   PerformSideEffect.poll(executionIdOf(intent))
 
 /**
@@ -196,7 +196,7 @@ export const poll = (
  * @category operating
  * @since 0.1.0
  */
-export const interrupt = (intent: string): Effect.Effect<void, never, WorkflowEngine> =>
+export const interrupt = (intent: string): Effect.Effect<void, never, WorkflowEngine.WorkflowEngine> =>
   PerformSideEffect.interrupt(executionIdOf(intent))
 
 /**
@@ -293,7 +293,7 @@ export const start = <
 ): Layer.Layer<
   SideEffect.ToHandler<S>,
   never,
-  | WorkflowEngine
+  | WorkflowEngine.WorkflowEngine
   | Payload["EncodingServices"]
   | Success["DecodingServices"]
   | Error["DecodingServices"]
@@ -301,8 +301,8 @@ export const start = <
   | RS
 > =>
   (sideEffect as unknown as SideEffect.SideEffect<string, any>).toLayer(
-    Effect.contextWith((built: Context.Context<WorkflowEngine>) => {
-      const engine = Context.get(built, WorkflowEngine)
+    Effect.contextWith((built: Context.Context<WorkflowEngine.WorkflowEngine>) => {
+      const engine = Context.get(built, WorkflowEngine.WorkflowEngine)
       // What belongs to the moment of building, not to the workflow.
       const context = Context.omit(Scheduler.Scheduler, Scope.Scope, Tracer.ParentSpan)(built)
       return Effect.succeed((value: unknown, delivery: SideEffect.Delivery<any>) =>

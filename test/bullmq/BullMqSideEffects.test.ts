@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Job as BullJob, Queue as BullQueue, UnrecoverableError, Worker as BullWorker } from "bullmq"
+import { type Job as BullJob, type Queue as BullQueue, UnrecoverableError, Worker as BullWorker } from "bullmq"
 import { Decision, Dispatcher, type Intent, SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
 import { BullMqSideEffects } from "effect-side-effects/bullmq"
 import { Engine, Job } from "effect-side-effects/engine"
@@ -7,6 +7,7 @@ import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
@@ -108,13 +109,17 @@ const make = Effect.fnUntraced(function*(options?: {
     bull,
     seen: Queue.take(seen),
     work,
-    run: <A, E>(effect: Effect.Effect<A, E, SideEffects.SideEffects<any>>) => Effect.provide(SideEffects.boundary(effect), services),
+    run: <A, E>(effect: Effect.Effect<A, E, SideEffects.SideEffects<any>>) =>
+      Effect.provide(SideEffects.boundary(effect), services),
     jobs: (queue?: string) => Effect.promise(() => bull.queue(queue).getJobs()),
     job: (id: string, queue?: string) => Effect.promise(() => bull.queue(queue).getJob(id)),
     /** Looks until it is so. */
     until: <A>(look: () => Promise<A | undefined | false>): Effect.Effect<A> =>
       Effect.promise(look).pipe(
-        Effect.repeat({ while: (found) => found === undefined || found === false, schedule: Schedule.spaced("5 millis") }),
+        Effect.repeat({
+          while: (found) => found === undefined || found === false,
+          schedule: Schedule.spaced("5 millis")
+        }),
         Effect.timeout("15 seconds"),
         Effect.orDie
       ) as Effect.Effect<A>
@@ -136,7 +141,11 @@ describe.skipIf(url === undefined)(url === undefined ? "BullMQ (skipped: set RED
         const { id } = yield* run(SideEffects.enqueue(Plain, { n: 1 }))
         const [job] = yield* jobs()
         assert.deepStrictEqual([job!.id, job!.name, job!.data], [id, "orders:plain", { n: 1 }])
-        assert.deepStrictEqual([job!.priority, job!.delay, yield* Effect.promise(() => job!.getState())], [0, 0, "waiting"])
+        assert.deepStrictEqual([job!.priority, job!.delay, yield* Effect.promise(() => job!.getState())], [
+          0,
+          0,
+          "waiting"
+        ])
       }).pipe(Effect.scoped))
 
     it.live("says under one key, the last, what the payload does not", () =>
@@ -172,11 +181,11 @@ describe.skipIf(url === undefined)(url === undefined ? "BullMQ (skipped: set RED
 
     it.live("is gone at once when it is not to be kept", () =>
       Effect.gen(function*() {
-        const { jobs, run, seen, until, work } = yield* make()
+        const { bull, run, seen, until, work } = yield* make()
         yield* work({ options: { retention: { done: 0 } } })
         yield* run(SideEffects.enqueue(Plain, { n: 1 }))
         yield* seen
-        yield* until(() => Effect.runPromise(Effect.map(jobs(), ({ length }) => length === 0)))
+        yield* until(async () => (await bull.queue().getJobs()).length === 0)
       }).pipe(Effect.scoped))
 
     it.live("gets the options that every job is to have", () =>
@@ -266,7 +275,10 @@ describe.skipIf(url === undefined)(url === undefined ? "BullMQ (skipped: set RED
     it.live("is an attempt of BullMQ, with the error and its stack", () =>
       Effect.gen(function*() {
         const { bull, run, until, work } = yield* make()
-        yield* work({ handle: () => Effect.fail(new TooBusy({ message: "try later" })), retry: Schedule.spaced("1 hour") })
+        yield* work({
+          handle: () => Effect.fail(new TooBusy({ message: "try later" })),
+          retry: Schedule.spaced("1 hour")
+        })
         const { id } = yield* run(SideEffects.enqueue(Mail, { to: "ada" }))
         const job = yield* until(inState(bull.queue(), id, "delayed"))
         assert.deepStrictEqual([job.attemptsMade, job.failedReason], [1, "try later"])
@@ -293,7 +305,10 @@ describe.skipIf(url === undefined)(url === undefined ? "BullMQ (skipped: set RED
         const { bull, run, seen, until, work } = yield* make()
         yield* work({ handle: () => Effect.fail(new TooBusy({ message: "no" })), maxAttempts: 2 })
         const { id } = yield* run(SideEffects.enqueue(Plain, { n: 1 }))
-        const attempts = Effect.all([Effect.map(seen, ({ attempt }) => attempt), Effect.map(seen, ({ attempt }) => attempt)])
+        const attempts = Effect.all([
+          Effect.map(seen, ({ attempt }) => attempt),
+          Effect.map(seen, ({ attempt }) => attempt)
+        ])
         let made = 0
         for (const how of [undefined, {}, { resetAttemptsMade: true }, {}]) {
           if (how !== undefined) {
@@ -319,7 +334,9 @@ describe.skipIf(url === undefined)(url === undefined ? "BullMQ (skipped: set RED
           new UnrecoverableError("no"),
           BullWorker.RateLimitError()
         ]
-        yield* work({ handle: ({ attempt }) => attempt <= errors.length ? Effect.fail(errors[attempt - 1]) : Effect.void })
+        yield* work({
+          handle: ({ attempt }) => attempt <= errors.length ? Effect.fail(errors[attempt - 1]) : Effect.void
+        })
         const { id } = yield* run(SideEffects.enqueue(Plain, { n: 1 }))
         for (let attempt = 1; attempt <= 6; attempt++) assert.strictEqual((yield* seen).attempt, attempt)
         const { attemptsMade } = yield* until(inState(bull.queue(), id, "completed"))
@@ -520,11 +537,28 @@ describe.skipIf(url === undefined)(url === undefined ? "BullMQ (skipped: set RED
           assert.include(error.message, "Outbox.layerRelay")
           yield* between.heal
         }
-        yield* run(SideEffects.enqueue(Plain, { n: 3 })).pipe(Effect.sandbox, Effect.retry(Schedule.spaced("50 millis")))
+        yield* run(SideEffects.enqueue(Plain, { n: 3 })).pipe(
+          Effect.sandbox,
+          Effect.retry(Schedule.spaced("50 millis"))
+        )
         const numbers = (yield* jobs()).map(({ data }) => data.n).sort()
         // While nobody could be reached nothing was sent, not even later.
         assert.deepStrictEqual(numbers, [1, 3])
         assert.strictEqual(bull.queue().name, "side-effects")
+      }).pipe(Effect.scoped))
+
+    it.live("that is away for a moment is waited for", () =>
+      Effect.gen(function*() {
+        const between = yield* proxy.make(url!)
+        const { bull, jobs, run, until } = yield* make({ connection: between.url })
+        yield* run(SideEffects.enqueue(Plain, { n: 1 }))
+        const client = yield* Effect.promise(() => bull.queue().getBackend().client)
+        yield* between.cut
+        yield* until(async () => client.status !== "ready")
+        const handing = yield* Effect.forkChild(run(SideEffects.enqueue(Plain, { n: 2 })), { startImmediately: true })
+        yield* between.heal
+        yield* Fiber.join(handing)
+        assert.deepStrictEqual((yield* jobs()).map(({ data }) => data.n).sort(), [1, 2])
       }).pipe(Effect.scoped))
 
     it.live("that was away is found again by workers, and nothing is lost", () =>

@@ -3,11 +3,14 @@ import { Decision, Dispatcher, Event, type Intent, SideEffect, SideEffectGroup, 
 import { Engine, type Job } from "effect-side-effects/engine"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
+
+class NoServer extends Data.TaggedError("NoServer")<{ readonly message: string }> {}
 
 class Mail extends SideEffect.make("shop:mail", {
   description: "Send a mail.",
@@ -35,13 +38,18 @@ const stub = ({ honours = everything, queues, ...connection }: Stub = {}) => {
     name: "stub",
     honours,
     queues,
-    connect: Effect.succeed({ handOver: (jobs: ReadonlyArray<Job.Job>) => Effect.sync(() => void batches.push(jobs)), ...connection })
+    connect: Effect.succeed({
+      handOver: (jobs: ReadonlyArray<Job.Job>) => Effect.sync(() => void batches.push(jobs)),
+      ...connection
+    })
   })
   return { batches, dispatcher }
 }
 
-const live = (dispatcher: Dispatcher.Dispatcher<boolean, any, any>, group: SideEffectGroup.Any = Shop): Layer.Layer<any> =>
-  SideEffects.LiveLayer(group as any, { dispatcher, onDispatchError: "log" }) as any
+const live = (
+  dispatcher: Dispatcher.Dispatcher<boolean, any, any>,
+  group: SideEffectGroup.Any = Shop
+): Layer.Layer<any> => SideEffects.LiveLayer(group as any, { dispatcher, onDispatchError: "log" }) as any
 
 const mail = (options?: Intent.Options) => SideEffects.boundary(SideEffects.enqueue(Mail, { to: "a" }, options))
 
@@ -141,7 +149,7 @@ describe("Engine.dispatcher", () => {
 
   for (
     const [how, handOver] of [
-      ["fails", () => Effect.fail(new Error("connection refused"))],
+      ["fails", () => Effect.fail(new NoServer({ message: "connection refused" }))],
       ["dies", () => Effect.die(new Error("connection refused"))],
       ["throws", () => {
         throw new Error("connection refused")
@@ -209,7 +217,11 @@ describe("an option that the engine does not honour", () => {
   const cases = [
     ["delay", { delay: "1 second" }, /"shop:mail" was enqueued with a delay, and stub has none\..*Dispatcher\.route/],
     ["priority", { priority: 2 }, /with priority 2, and stub has no priorities/],
-    ["queue", { queue: "slow" }, /with queue "slow", and stub has no queues\..*Dispatcher\.route\(\[\[\{ queue: "slow" \}/]
+    [
+      "queue",
+      { queue: "slow" },
+      /with queue "slow", and stub has no queues\..*Dispatcher\.route\(\[\[\{ queue: "slow" \}/
+    ]
   ] as const
   for (const [option, options, message] of cases) {
     it.effect(`${option}: is refused at the call`, () =>

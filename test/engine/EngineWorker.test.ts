@@ -3,6 +3,7 @@ import { Event, SideEffect, SideEffectGroup, SideEffects } from "effect-side-eff
 import { Engine, EngineWorker, type Job, type Outcome } from "effect-side-effects/engine"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -13,6 +14,8 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import { logs } from "../fixtures.ts"
+
+class NoServer extends Data.TaggedError("NoServer")<{ readonly message: string }> {}
 
 class Mail extends SideEffect.make("shop:mail", {
   description: "Send a mail.",
@@ -141,7 +144,7 @@ describe("performing", () => {
       const attempts: Array<number> = []
       const { perform } = yield* make(({ attempt }) => {
         attempts.push(attempt)
-        return Effect.fail(new Error(`attempt ${attempt}`))
+        return Effect.fail(new NoServer({ message: `attempt ${attempt}` }))
       }, { mail: { retry: Schedule.exponential("1 second"), maxAttempts: 3 } })
       const first = retried(yield* perform(job()))
       assert.deepInclude(first, {
@@ -217,7 +220,10 @@ describe("performing", () => {
       let fails = true
       const { perform } = yield* make(() => SideEffects.enqueue(Ping), {
         retry: Schedule.spaced("1 second"),
-        handOver: (jobs) => fails ? Effect.fail(new Error("no server")) : Effect.sync(() => void handed.push(jobs[0]!.name))
+        handOver: (jobs) =>
+          fails
+            ? Effect.fail(new NoServer({ message: "no server" }))
+            : Effect.sync(() => void handed.push(jobs[0]!.name))
       })
       const { error } = retried(yield* perform(job()))
       assert.include(error, "no server")
@@ -236,10 +242,12 @@ describe("performing", () => {
     Effect.gen(function*() {
       const gate = Latch.makeUnsafe()
       let interrupted = false
-      const { perform } = yield* make(() => Effect.onInterrupt(gate.await, () =>
-        Effect.sync(() => {
-          interrupted = true
-        })))
+      const { perform } = yield* make(() =>
+        Effect.onInterrupt(gate.await, () =>
+          Effect.sync(() => {
+            interrupted = true
+          }))
+      )
       const fiber = yield* Effect.forkChild(perform(job()), { startImmediately: true })
       const interrupting = yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })
       yield* quiet
@@ -331,7 +339,9 @@ describe("onDead", () => {
       })
       yield* perform(job({ id: "the-id" }))
       assert.deepStrictEqual(told, [["the-id", "cancelled"]])
-      assert.deepStrictEqual(lines, ["ERROR Side effect \"shop:mail\" (intent the-id) is dead as cancelled: cancelled: gone"])
+      assert.deepStrictEqual(lines, [
+        "ERROR Side effect \"shop:mail\" (intent the-id) is dead as cancelled: cancelled: gone"
+      ])
     }).pipe(Effect.provide(layer))
   })
 

@@ -14,7 +14,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { logs } from "../fixtures.ts"
-import { away, entries, historyOf, job, jobs, Jobs, note, outbox, quiet, start, states, storeWith } from "./fixtures.ts"
+import { away, entries, historyOf, job, Jobs, jobs, note, outbox, quiet, start, states, storeWith } from "./fixtures.ts"
 import { everything, nothing, offer, recording, relay } from "./relaying.ts"
 import { stores } from "./stores.ts"
 
@@ -98,7 +98,10 @@ for (const { database, fresh, name, skip } of stores("relay_test")) {
           const { engine, jobs } = recording()
           const payload = { id: "a", addedLater: { by: ["a newer release"] }, note: "ä\u0001\"" }
           yield* offerMany([
-            offer("00000000-0000-7000-8000-000000000001", { payload: JSON.stringify(payload), metadata: `{"x":{"y":1}}` }),
+            offer("00000000-0000-7000-8000-000000000001", {
+              payload: JSON.stringify(payload),
+              metadata: `{"x":{"y":1}}`
+            }),
             offer("00000000-0000-7000-8000-000000000002", { payload: "null" })
           ])
           yield* relay({ "**": engine })
@@ -149,7 +152,7 @@ for (const { database, fresh, name, skip } of stores("relay_test")) {
           assert.sameMembers(taken(), ids(50).filter((id) => id !== "7"))
           const found = (yield* entries)[7]!
           assert.deepStrictEqual([found.state, found.attempts, found.failures], ["scheduled", 1, 1])
-          assert.match(found.error!, /^array did not take it\. Error: array does not like 7/)
+          assert.match(found.error!, /^array did not take it\. Refused: array does not like 7/)
           state.refuses = () => false
           yield* Effect.flatMap(Store, (store) => store.change({ ids: [found.id] }, { _tag: "Retry" }))
           yield* SideEffects.drain
@@ -163,8 +166,12 @@ for (const { database, fresh, name, skip } of stores("relay_test")) {
           state.before = Effect.sync(() => state.down = ++calls % 3 !== 0)
           yield* jobs(ids(60))
           yield* relay({ "**": engine }, { batchSize: 10 })
-          yield* SideEffects.drain.pipe(Effect.andThen(Effect.flatMap(Store, (store) =>
-            store.change({ states: ["scheduled"] }, { _tag: "Retry" }))), Effect.repeat({ until: (n) => n === 0 }))
+          yield* SideEffects.drain.pipe(
+            Effect.andThen(
+              Effect.flatMap(Store, (store) => store.change({ states: ["scheduled"] }, { _tag: "Retry" }))
+            ),
+            Effect.repeat({ until: (n) => n === 0 })
+          )
           assert.sameMembers(taken(), ids(60))
         })), { timeout: 30_000 })
     })
@@ -292,7 +299,10 @@ describe("Outbox.layerRelay", () => {
           "Outbox.layerRelay was given the pattern \"jobs:runn\", which matches no side effect of group \"jobs\". It has " +
             "jobs:run and jobs:note."
         )
-        assert.include(yield* diesWith(relay({})), "Outbox.layerRelay was given no engine. Name one: { \"**\": engine }.")
+        assert.include(
+          yield* diesWith(relay({})),
+          "Outbox.layerRelay was given no engine. Name one: { \"**\": engine }."
+        )
         assert.include(
           yield* diesWith(relay({ "**": Outbox.dispatcher() as any })),
           "Outbox.layerRelay was given something else than an engine for \"**\"."
@@ -373,7 +383,10 @@ describe("Outbox.layerRelay", () => {
           "array cannot take that: 5 is the highest."
         )
         // It gets no priorities.
-        assert.include(yield* refusal(group, { "**": recording({ honours: { ...nothing, problem } }).engine }), "Success")
+        assert.include(
+          yield* refusal(group, { "**": recording({ honours: { ...nothing, problem } }).engine }),
+          "Success"
+        )
       }))
 
     test("delays and priorities are honoured by the outbox", () =>
@@ -406,7 +419,10 @@ describe("Outbox.layerRelay", () => {
         yield* quiet
         assert.deepStrictEqual(yield* states, ["a dead exhausted", "b done"])
         const [dead] = yield* entries
-        assert.include(dead!.error!, "Side effect \"jobs:run\" was enqueued with queue \"unheard-of\", and no worker of array")
+        assert.include(
+          dead!.error!,
+          "Side effect \"jobs:run\" was enqueued with queue \"unheard-of\", and no worker of array"
+        )
         assert.deepStrictEqual(historyOf(dead), ["1 failed"])
         assert.deepStrictEqual(batches, [["b"]])
       }))
@@ -544,7 +560,7 @@ describe("Outbox.layerRelay", () => {
         }
         assert.deepStrictEqual(yield* states, ["a done", "bad dead exhausted", "b done"])
         const dead = (yield* entries)[1]!
-        assert.include(dead.error!, "array did not take it. Error: array does not like bad")
+        assert.include(dead.error!, "array did not take it. Refused: array does not like bad")
         assert.deepStrictEqual([dead.failures, dead.history.length], [12, 12])
       }))
 
@@ -618,9 +634,12 @@ describe("Outbox.layerRelay", () => {
         yield* relay({ "jobs:run": one.engine, "jobs:note": two.engine }, { batchSize: 10 })
         yield* quiet
         assert.deepStrictEqual(lines, [
-          "ERROR Outbox relay r1 cannot hand over to one, and tries again: Error: one is away. What is for it waits in the outbox."
+          "ERROR Outbox relay r1 cannot hand over to one, and tries again: Refused: one is away. What is for it waits in the outbox."
         ])
-        assert.deepStrictEqual(new Set((yield* entries).map(({ attempts, state }) => `${state} ${attempts}`)), new Set(["pending 0"]))
+        assert.deepStrictEqual(
+          new Set((yield* entries).map(({ attempts, state }) => `${state} ${attempts}`)),
+          new Set(["pending 0"])
+        )
         const first = one.batches.length
         yield* TestClock.adjust(79)
         assert.strictEqual(one.batches.length, first)

@@ -1,5 +1,6 @@
 import { Engine, type Job } from "effect-side-effects/engine"
 import { Outbox, type OutboxStore } from "effect-side-effects/outbox"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -7,6 +8,8 @@ import * as Scope from "effect/Scope"
 import { Jobs } from "./fixtures.ts"
 
 type Taken = Job.Job
+
+class Refused extends Data.TaggedError("Refused")<{ readonly message: string }> {}
 
 export const everything: Engine.Honours = { delay: true, priority: true, queue: true }
 export const nothing: Engine.Honours = { delay: false, priority: false, queue: false }
@@ -41,9 +44,9 @@ export const recording = (options: {
             return state.before
           }),
           Effect.suspend(() => {
-            if (state.down) return Effect.fail(new Error(`${name} is away`))
+            if (state.down) return Effect.fail(new Refused({ message: `${name} is away` }))
             const bad = batch.find((job) => state.refuses(idOf(job)))
-            if (bad !== undefined) return Effect.fail(new Error(`${name} does not like ${idOf(bad)}`))
+            if (bad !== undefined) return Effect.fail(new Refused({ message: `${name} does not like ${idOf(bad)}` }))
             if (options.deduplicates !== true) {
               jobs.push(...batch)
               return Effect.void

@@ -159,7 +159,7 @@ describe("PersistedQueueSideEffects in memory", () => {
       assert.strictEqual((yield* Queue.take(calls)).what, "two")
       yield* TestClock.adjust("1 day")
       assert.strictEqual(yield* Queue.size(calls), 0)
-    }).pipe(Effect.provide(layer), Effect.provide(PersistedQueue.layerStoreMemory), Effect.scoped)
+    }).pipe(Effect.provide(Layer.provideMerge(layer, PersistedQueue.layerStoreMemory)), Effect.scoped)
   })
 
   it.effect("performs `concurrency` in all, from however many queues", () => {
@@ -209,8 +209,7 @@ describe("PersistedQueueSideEffects in memory", () => {
       const calls = yield* Queue.takeN(next.calls, 2)
       assert.deepStrictEqual(calls.map(({ attempt, what }) => `${what} ${attempt}`).sort(), ["one 1", "two 1"])
     }).pipe(
-      Effect.provide(Writing),
-      Effect.provide(PersistedQueue.layerStoreMemory),
+      Effect.provide(Layer.provideMerge(Writing, PersistedQueue.layerStoreMemory)),
       Effect.scoped
     )
   })
@@ -237,7 +236,7 @@ describe("PersistedQueueSideEffects in memory", () => {
       assert.throws(() => PersistedQueueSideEffects.dispatcher({ queues: ["mail:failed"] }), /has lists of its own/)
       assert.throws(() => PersistedQueueSideEffects.dispatcher({ queue: "mail", queues: ["mail"] }), /told no queue/)
       assert.throws(() => PersistedQueueSideEffects.dispatcher({ queue: "q".repeat(256) }), /up to 255 characters/)
-    }).pipe(Effect.provide(Writing), Effect.provide(PersistedQueue.layerStoreMemory)))
+    }).pipe(Effect.provide(Layer.provideMerge(Writing, PersistedQueue.layerStoreMemory))))
 })
 
 const connect = Effect.gen(function*() {
@@ -263,7 +262,7 @@ describe("what PersistedQueueSideEffects asks of a store", () => {
         key: "K"
       })
       assert.strictEqual(Decision.of(intent)?._tag, "Dispatched")
-    }).pipe(Effect.provide(Writing), Effect.provide(store.layer))
+    }).pipe(Effect.provide(Layer.provideMerge(Writing, store.layer)))
   })
 
   it.effect("a retry is a new element that knows all, offered before the one before is completed", () => {
@@ -298,7 +297,7 @@ describe("what PersistedQueueSideEffects asks of a store", () => {
       assert.deepInclude(third.element as object, {
         progress: { attempts: 4, failures: 2, failedAt: [1000, 61_000], crashes: 2 }
       })
-    }).pipe(Effect.provide(layer), Effect.provide(store.layer))
+    }).pipe(Effect.provide(Layer.provideMerge(layer, store.layer)))
   })
 
   it.effect("what was snoozed comes as a new element with the progress it had", () => {
@@ -310,7 +309,7 @@ describe("what PersistedQueueSideEffects asks of a store", () => {
       const { element, id } = yield* Queue.take(store.offers)
       assert.strictEqual(id, "one#2")
       assert.deepInclude(element as object, { delay: 3_600_000, progress })
-    }).pipe(Effect.provide(layer), Effect.provide(store.layer))
+    }).pipe(Effect.provide(Layer.provideMerge(layer, store.layer)))
   })
 
   it.effect("what is dead is failed, with the reason and the error", () => {
@@ -332,13 +331,16 @@ describe("what PersistedQueueSideEffects asks of a store", () => {
       assert.match(yield* dead("2", 1, job("no")), /^cancelled: cancelled: not wanted$/)
       assert.match(yield* dead("3", 1, job("x", { payload: 1 })), /^undecodable: The payload does not fit/)
       assert.match(yield* dead("4", 3, job("killer")), /^crashed: 2 processes/)
-      assert.match(yield* dead("5", 1, { a: "stranger" }), /^undecodable: In queue "side-effects" is something that is no/)
+      assert.match(
+        yield* dead("5", 1, { a: "stranger" }),
+        /^undecodable: In queue "side-effects" is something that is no/
+      )
       assert.match(yield* dead("6", 1, null), /^undecodable: /)
       // All the rest goes on.
       yield* Queue.offer(store.items, { id: "7", attempts: 1, element: job("bad", { name: "nobody" }) })
       assert.strictEqual((yield* Queue.take(store.offers)).id, "7#1")
       assert.strictEqual(yield* Queue.size(store.offers), 0)
-    }).pipe(Effect.provide(layer), Effect.provide(store.layer))
+    }).pipe(Effect.provide(Layer.provideMerge(layer, store.layer)))
   })
 
   it.effect("a store that does not answer is asked again, and says so once each time", () => {
@@ -354,7 +356,7 @@ describe("what PersistedQueueSideEffects asks of a store", () => {
       assert.isAtMost(all.length, 7)
       assert.match(all[0]!, /^ERROR PersistedQueueSideEffects.layerWorker could not take from queue "side-effects"/)
       assert.match(all.at(-1)!, /could not put side effect "queue:task" \(intent one\) back, and tries again/)
-    }).pipe(Effect.provide(layer), Effect.provide(store.layer), Effect.provide(Logged))
+    }).pipe(Effect.provide(Layer.provideMerge(layer, Layer.merge(store.layer, Logged))))
   })
 
   it.effect("a batch that the store does not take is the failure of the boundary", () => {
@@ -362,7 +364,7 @@ describe("what PersistedQueueSideEffects asks of a store", () => {
     return Effect.gen(function*() {
       const exit = yield* Effect.exit(task("one"))
       assert.isTrue(Exit.isFailure(exit) && /out of order/.test(Cause.pretty(exit.cause)))
-    }).pipe(Effect.provide(Writing), Effect.provide(store.layer))
+    }).pipe(Effect.provide(Layer.provideMerge(Writing, store.layer)))
   })
 
   it.effect("closing ends, also where the store never answers", () => {
@@ -380,6 +382,6 @@ describe("what PersistedQueueSideEffects asks of a store", () => {
       // It is handed back.
       const { exit } = yield* Queue.take(store.ends)
       assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause))
-    }).pipe(Effect.provide(store.layer), Effect.provide(logs().layer))
+    }).pipe(Effect.provide(Layer.merge(store.layer, logs().layer)))
   })
 })

@@ -11,7 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
-import { inQueue, Job, job, jobs, Remark, type Row, shared, type Stage, url } from "./fixtures.ts"
+import { inQueue, Job, job, jobs, Remark, type Row, shared, type Stage, Unanswered, url } from "./fixtures.ts"
 
 const schema = "pgboss_test"
 const inTransaction = PgBossSideEffects.dispatcherInTransaction()
@@ -157,7 +157,7 @@ describe.skipIf(url === undefined)(title, () => {
             const exit = yield* Effect.exit(stage.live(
               Effect.gen(function*() {
                 const sql = yield* SqlClient.SqlClient
-                yield* sql.withTransaction(Effect.gen(function*() {
+                return yield* sql.withTransaction(Effect.gen(function*() {
                   intents.push(yield* SideEffects.boundary(place("a")))
                   return yield* Effect.fail("changed my mind")
                 }))
@@ -266,12 +266,12 @@ describe.skipIf(url === undefined)(title, () => {
 
       it.effect("a failure reads as one of pg-boss: retry, with its error, and when it is due", () =>
         inQueue(Effect.fnUntraced(function*({ live, until, work }) {
-          yield* work(() => Effect.fail(new Error("nobody \u0000 answers \ud800")), {
+          yield* work(() => Effect.fail(new Unanswered({ message: "nobody \u0000 answers \ud800" })), {
             handling: { retry: Schedule.spaced("1 hour") }
           })
           yield* live(jobs("a"))
           const [row] = yield* until(isIn("retry"))
-          assert.strictEqual(row!.output.message, "Error: nobody \ufffd answers \ufffd")
+          assert.strictEqual(row!.output.message, "Unanswered: nobody \ufffd answers \ufffd")
           assert.include(row!.output.stack, "PgBossSideEffects.test.ts")
           assert.closeTo(row!.wait, 3600, 10)
           assert.isAbove(row!.keep, 9 * 365 * 86_400)
@@ -441,6 +441,42 @@ describe.skipIf(url === undefined)(title, () => {
           yield* work(hang)
           assert.deepStrictEqual(yield* Queue.takeN(begun, 3), [1, 1, 1])
         })))
+
+      /** A worker that has taken ahead of two handlers that hang, as those before were quick. */
+      const takenAhead = Effect.fnUntraced(function*({ live, until, work }: Stage, begun: Queue.Queue<string>) {
+        const handle = ({ id }: { readonly id: string }) =>
+          id.startsWith("quick") ? Effect.void : Effect.andThen(Queue.offer(begun, id), Effect.never)
+        yield* live(jobs(...Array.from({ length: 300 }, (_, i) => `quick ${i}`)))
+        yield* live(jobs(...Array.from({ length: 12 }, (_, i) => `slow ${i}`)))
+        const worker = yield* work(handle, { concurrency: 2, batchSize: 8 })
+        yield* until((rows) => rows.filter(({ state }) => state === "active").length > 2)
+        return { handle, worker }
+      })
+      const unfinished = (rows: ReadonlyArray<Row>) => rows.filter(({ state }) => state !== "completed")
+
+      it.effect("closing gives back what was taken ahead, too", () =>
+        inQueue(
+          Effect.fnUntraced(function*(stage) {
+            const begun = yield* Queue.unbounded<string>()
+            const { worker } = yield* takenAhead(stage, begun)
+            yield* Queue.takeN(begun, 2)
+            yield* worker.close
+            const rows = unfinished(yield* stage.rows)
+            assert.isTrue(rows.every(({ state }) => state === "retry" || state === "created"), JSON.stringify(rows))
+          }),
+          { lease: "1 minute" }
+        ))
+
+      it.effect("what was taken ahead of handlers that have become slow is for others to begin", () =>
+        inQueue(
+          Effect.fnUntraced(function*(stage) {
+            const begun = yield* Queue.unbounded<string>()
+            const { handle } = yield* takenAhead(stage, begun)
+            yield* stage.work(handle, { concurrency: 10 })
+            assert.strictEqual(new Set(yield* Queue.takeN(begun, 12)).size, 12)
+          }),
+          { lease: "2 seconds" }
+        ))
     })
 
     describe("jobs of others", () => {

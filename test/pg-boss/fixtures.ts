@@ -17,6 +17,9 @@ export class Job extends SideEffect.make("jobs:run", { description: "Run a job."
 export class Remark
   extends SideEffect.make("jobs:remark", { description: "Remark something, or nothing.", payload: Schema.Json })
 {}
+/** It says what it is told to. */
+export class Unanswered extends Schema.TaggedError<Unanswered>()("Unanswered", { message: Schema.String }) {}
+
 export const Jobs = SideEffectGroup.make("jobs").add(Job, Remark)
 
 export const job = (id: string, options?: Intent.Options) => SideEffects.enqueue(Job, { id }, options)

@@ -49,7 +49,9 @@ describe("engines", () => {
     expect(SideEffects.LiveLayer(Orders, { dispatcher: redis })).type.toBe<
       Layer.Layer<SideEffects.SideEffects<Names>, NoRedis, Redis>
     >()
-    expect(SideEffects.LiveLayer(Orders, { dispatcher: plain })).type.toBe<Layer.Layer<SideEffects.SideEffects<Names>>>()
+    expect(SideEffects.LiveLayer(Orders, { dispatcher: plain })).type.toBe<
+      Layer.Layer<SideEffects.SideEffects<Names>>
+    >()
   })
 })
 

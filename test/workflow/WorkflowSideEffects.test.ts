@@ -13,7 +13,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
-import * as Tracer from "effect/Tracer"
+import type * as Tracer from "effect/Tracer"
 import * as Activity from "effect/workflow/Activity"
 import * as DurableClock from "effect/workflow/DurableClock"
 import * as DurableDeferred from "effect/workflow/DurableDeferred"
@@ -150,26 +150,32 @@ describe("dispatcher and layerWorker, in memory", () => {
 
   it.live("are no child of the workflow that enqueued: they go on when that is interrupted", () =>
     Effect.gen(function*() {
-      const started = yield* Latch.make()
-      const gate = yield* Latch.make()
-      const ended = yield* Latch.make()
-      const { handlers } = yield* script(() => Effect.andThen(started.open, Effect.andThen(gate.await, ended.open)))
+      const { handlers } = yield* script(() => Effect.void)
+      // The body runs again for the interruption, and enqueues again.
+      const sent: Array<string> = []
       const Parent = Workflow.make("Parent", { payload: {}, idempotencyKey: () => "parent" })
       const Body = Parent.toLayer(() =>
-        Effect.andThen(
-          Activity.make({ name: "send", execute: SideEffects.boundary(send("a"), { detached: true }) }),
-          DurableClock.sleep({ name: "long", duration: "1 day" })
+        send("a", { delay: "1 hour" }).pipe(
+          Effect.tap(({ id }) => Effect.sync(() => sent.push(id))),
+          Effect.andThen(DurableClock.sleep({ name: "long", duration: "1 day" }))
         )
       )
       const Performing = WorkflowSideEffects.layerWorker(Flow).pipe(Layer.provide(handlers()))
       yield* Effect.gen(function*() {
         const id = yield* Parent.execute({}, { discard: true })
-        yield* started.await
-        while ((yield* Parent.poll(id))._tag === "None") yield* Effect.sleep("1 millis")
+        const rests = (tag: string) =>
+          Effect.repeat(Effect.delay(Parent.poll(id), "1 millis"), {
+            until: (result) => result._tag === "Some" && result.value._tag === tag
+          })
+        yield* rests("Suspended")
         yield* Parent.interrupt(id)
-        yield* gate.open
-        yield* ended.await
-      }).pipe(Effect.provide(inMemory(Body.pipe(Layer.provideMerge(Layer.merge(Writing, Performing))))))
+        yield* rests("Complete")
+        assert.strictEqual(sent.length, 2)
+        for (const child of sent) yield* until(child, "Suspended")
+      }).pipe(
+        Effect.timeout("5 seconds"),
+        Effect.provide(inMemory(Body.pipe(Layer.provideMerge(Layer.merge(Writing, Performing)))))
+      )
     }))
 
   it.live("give each worker of a process what it knows", () =>
@@ -192,7 +198,9 @@ describe("dispatcher and layerWorker, in memory", () => {
         }
       })).pipe(
         Effect.andThen(Queue.takeN(seen, 6)),
-        Effect.map((all) => assert.deepStrictEqual(all.toSorted(), ["one a", "one b", "one c", "two a", "two b", "two c"])),
+        Effect.map((all) =>
+          assert.deepStrictEqual(all.toSorted(), ["one a", "one b", "one c", "two a", "two b", "two c"])
+        ),
         Effect.provide(inMemory(Layer.merge(Writing, Performing)))
       )
     }))
@@ -211,75 +219,91 @@ const clusters = [
 
 for (const { make, name, skip } of clusters) {
   describe.skipIf(skip)(`in a cluster ${name}`, () => {
-    it.live("an attempt counts on when its runner goes away in the middle of a durable pause", () =>
-      Effect.gen(function*() {
-        const { layer, subject } = make(`workflow_restart_${process.pid}`)
-        const { calls, handlers } = yield* script(({ attempt }) => attempt < 3 ? Effect.fail("not yet") : Effect.void)
-        const worker = (subject.layerWorker as typeof WorkflowSideEffects.layerWorker)(Flow, {
-          inMemoryThreshold: 0
-        }).pipe(Layer.provide(handlers({ retry: Schedule.spaced("700 millis") })), Layer.provide(logs().layer))
-        yield* Effect.gen(function*() {
-          const first = yield* open(worker)
-          const intent = yield* send("a")
-          assert.deepStrictEqual(yield* Queue.take(calls), { id: "a", attempt: 1, key: intent.id })
-          yield* until(intent.id, "Suspended")
-          yield* first.close
-          const second = yield* open(worker)
-          assert.deepStrictEqual(yield* Queue.take(calls), { id: "a", attempt: 2, key: intent.id })
-          assert.deepStrictEqual(yield* Queue.take(calls), { id: "a", attempt: 3, key: intent.id })
-          const { exit } = yield* until(intent.id, "Complete")
-          assert.isTrue(Exit.isSuccess(exit))
-          yield* second.close
-          assert.strictEqual(Queue.sizeUnsafe(calls), 0)
-        }).pipe(Effect.scoped, Effect.provide(Writing.pipe(Layer.provideMerge(layer))))
-      }), 30_000)
+    it.live(
+      "an attempt counts on when its runner goes away in the middle of a durable pause",
+      () =>
+        Effect.gen(function*() {
+          const { layer, subject } = make(`workflow_restart_${process.pid}`)
+          const { calls, handlers } = yield* script(({ attempt }) => attempt < 3 ? Effect.fail("not yet") : Effect.void)
+          const worker = (subject.layerWorker as typeof WorkflowSideEffects.layerWorker)(Flow, {
+            inMemoryThreshold: 0
+          }).pipe(Layer.provide(handlers({ retry: Schedule.spaced("700 millis") })), Layer.provide(logs().layer))
+          yield* Effect.gen(function*() {
+            const first = yield* open(worker)
+            const intent = yield* send("a")
+            assert.deepStrictEqual(yield* Queue.take(calls), { id: "a", attempt: 1, key: intent.id })
+            yield* until(intent.id, "Suspended")
+            yield* first.close
+            const second = yield* open(worker)
+            assert.deepStrictEqual(yield* Queue.take(calls), { id: "a", attempt: 2, key: intent.id })
+            assert.deepStrictEqual(yield* Queue.take(calls), { id: "a", attempt: 3, key: intent.id })
+            const { exit } = yield* until(intent.id, "Complete")
+            assert.isTrue(Exit.isSuccess(exit))
+            yield* second.close
+            assert.strictEqual(Queue.sizeUnsafe(calls), 0)
+          }).pipe(Effect.scoped, Effect.provide(Writing.pipe(Layer.provideMerge(layer))))
+        }),
+      30_000
+    )
 
-    it.live("a pause that is slept in memory goes on elsewhere when the runner is closed", () =>
-      Effect.gen(function*() {
-        const { layer, subject } = make(`workflow_pause_${process.pid}`)
-        const { calls, handlers } = yield* script(({ attempt }) => attempt < 2 ? Effect.fail("not yet") : Effect.void)
-        const worker = subject.layerWorker(Flow).pipe(
-          Layer.provide(handlers({ retry: Schedule.spaced("2 seconds") })),
-          Layer.provide(logs().layer)
-        )
-        yield* Effect.gen(function*() {
-          const first = yield* open(worker)
-          const intent = yield* send("a")
-          yield* Queue.take(calls)
-          const [closing] = yield* Effect.timed(first.close)
-          // The cluster would wait 5 seconds for what sleeps.
-          assert.isBelow(Duration.toMillis(closing), 4000)
-          assert.strictEqual(Queue.sizeUnsafe(calls), 0)
-          yield* open(worker)
-          assert.deepStrictEqual(yield* Queue.take(calls), { id: "a", attempt: 2, key: intent.id })
-        }).pipe(Effect.scoped, Effect.provide(Writing.pipe(Layer.provideMerge(layer))))
-      }), 30_000)
+    it.live(
+      "a pause that is slept in memory goes on elsewhere when the runner is closed",
+      () =>
+        Effect.gen(function*() {
+          const { layer, subject } = make(`workflow_pause_${process.pid}`)
+          const { calls, handlers } = yield* script(({ attempt }) => attempt < 2 ? Effect.fail("not yet") : Effect.void)
+          const worker = subject.layerWorker(Flow).pipe(
+            Layer.provide(handlers({ retry: Schedule.spaced("6 seconds") })),
+            Layer.provide(logs().layer)
+          )
+          yield* Effect.gen(function*() {
+            const first = yield* open(worker)
+            const intent = yield* send("a")
+            yield* Queue.take(calls)
+            const [closing] = yield* Effect.timed(first.close)
+            // The cluster would wait 5 seconds for what sleeps.
+            assert.isBelow(Duration.toMillis(closing), 4500)
+            assert.strictEqual(Queue.sizeUnsafe(calls), 0)
+            yield* open(worker)
+            assert.deepStrictEqual(yield* Queue.take(calls), { id: "a", attempt: 2, key: intent.id })
+          }).pipe(Effect.scoped, Effect.provide(Writing.pipe(Layer.provideMerge(layer))))
+        }),
+      30_000
+    )
   })
 }
 
 describe("in a cluster whose shards are spread anew", () => {
-  it.live("a handler that runs longer than entities may take to end is waited for, and not made again elsewhere", () =>
-    Effect.gen(function*() {
-      const gate = yield* Latch.make()
-      const { calls, handlers } = yield* script(({ id }) => id.startsWith("held") ? gate.await : Effect.void)
-      const namespace = `workflow_shards_${process.pid}`
-      const runner = ({ layer, subject }: ReturnType<typeof makeSqlite>) =>
-        subject.layerWorker(Flow).pipe(Layer.provide(handlers()), Layer.provideMerge(layer), Layer.provide(logs().layer))
-      const ids = ["0", "1", "2", "3", "4", "5", "6", "7"].map((id) => `held ${id}`)
-      yield* Effect.gen(function*() {
-        const intents = yield* SideEffects.boundary(
-          Effect.forEach(ids, (id) => SideEffects.enqueue(Send, { id }))
-        )
-        assert.deepStrictEqual((yield* Queue.takeN(calls, 8)).map(({ id }) => id).toSorted(), ids)
-        yield* open(runner(makeSqlite(namespace, { child: true })))
-        // `entityTerminationTimeout`, and what it takes until the other one has the shards.
-        yield* Effect.sleep("8 seconds")
-        assert.strictEqual(Queue.sizeUnsafe(calls), 0)
-        yield* gate.open
-        for (const { id } of intents) assert.isTrue(Exit.isSuccess((yield* until(id, "Complete")).exit))
-        assert.strictEqual(Queue.sizeUnsafe(calls), 0)
-      }).pipe(Effect.scoped, Effect.provide(Writing.pipe(Layer.provideMerge(runner(makeSqlite(namespace))))))
-    }), 40_000)
+  it.live(
+    "a handler that runs longer than entities may take to end is waited for, and not made again elsewhere",
+    () =>
+      Effect.gen(function*() {
+        const gate = yield* Latch.make()
+        const { calls, handlers } = yield* script(({ id }) => id.startsWith("held") ? gate.await : Effect.void)
+        const namespace = `workflow_shards_${process.pid}`
+        const runner = ({ layer, subject }: ReturnType<typeof makeSqlite>) =>
+          subject.layerWorker(Flow).pipe(
+            Layer.provide(handlers()),
+            Layer.provideMerge(layer),
+            Layer.provide(logs().layer)
+          )
+        const ids = ["0", "1", "2", "3", "4", "5", "6", "7"].map((id) => `held ${id}`)
+        yield* Effect.gen(function*() {
+          const intents = yield* SideEffects.boundary(
+            Effect.forEach(ids, (id) => SideEffects.enqueue(Send, { id }))
+          )
+          assert.deepStrictEqual((yield* Queue.takeN(calls, 8)).map(({ id }) => id).toSorted(), ids)
+          yield* open(runner(makeSqlite(namespace, { child: true })))
+          // `entityTerminationTimeout`, and what it takes until the other one has the shards.
+          yield* Effect.sleep("8 seconds")
+          assert.strictEqual(Queue.sizeUnsafe(calls), 0)
+          yield* gate.open
+          for (const { id } of intents) assert.isTrue(Exit.isSuccess((yield* until(id, "Complete")).exit))
+          assert.strictEqual(Queue.sizeUnsafe(calls), 0)
+        }).pipe(Effect.scoped, Effect.provide(Writing.pipe(Layer.provideMerge(runner(makeSqlite(namespace))))))
+      }),
+    40_000
+  )
 })
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -376,7 +400,7 @@ describe("start", () => {
         Effect.gen(function*() {
           yield* Deferred.succeed(traced, (yield* Effect.orDie(Effect.currentSpan)).traceId)
           yield* gate.await
-          yield* SideEffects.boundary(SideEffects.enqueue(Note, { id: order }), { detached: true })
+          yield* SideEffects.boundary(SideEffects.enqueue(Note, { id: order }))
           return order
         })
       )

@@ -1,7 +1,7 @@
 import { Effect, Layer } from "effect"
+import { WorkflowSideEffects } from "effect-side-effects/workflow"
 import { ClusterWorkflowEngine } from "effect/cluster"
 import { Activity, Workflow } from "effect/workflow"
-import { WorkflowSideEffects } from "effect-side-effects/workflow"
 import * as cluster from "../lib/cluster.ts"
 import { type Connect, share } from "../lib/share.ts"
 import { payloadOf, type Side } from "../lib/side.ts"
@@ -13,7 +13,7 @@ const SendReceipt = Workflow.make("SendReceipt", {
 })
 
 /** As many on their way as ours has. */
-const sends = 8
+const sends = 16
 
 export const bare = (connect: Connect): Side => {
   const { acquire, build, release } = share(connect)
@@ -30,8 +30,8 @@ export const bare = (connect: Connect): Side => {
       }
     },
     work: async (_, onJob) => {
-      const handler = SendReceipt.toLayer(({ index }) =>
-        Activity.make({ name: "send", execute: Effect.sync(() => onJob(index)) }).asEffect()
+      const handler = SendReceipt.toLayer(({ index }): Effect.Effect<void, never, any> =>
+        Activity.make({ name: "send", execute: Effect.sync(() => onJob(index)) })
       )
       const { close } = await build(handler, true)
       return { stop: close }

@@ -9,15 +9,16 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
+import { existsSync } from "node:fs"
 import { flushCompileCache } from "node:module"
 import { layerClient, layerStore } from "../lib/database.ts"
 import { writer } from "../lib/log.ts"
 import { makeRandom } from "../lib/random.ts"
 import * as faults from "./faults.ts"
 import type { Entry } from "./log.ts"
-import { type Boundary, BookParcel, type Payload, placeOrder, Refused, SendConfirmation, Shop } from "./shop.ts"
+import { BookParcel, type Boundary, type Payload, placeOrder, Refused, SendConfirmation, Shop } from "./shop.ts"
 import { subjectOf } from "./subjects.ts"
-import type { Task } from "./task.ts"
+import { holdMark, type Task } from "./task.ts"
 
 const task: Task = JSON.parse(process.env["CRASH_TASK"]!)
 const { engine, name, namespace, ordered, outbox, role } = task
@@ -62,6 +63,7 @@ const boundary = (outbox === undefined ? SideEffects.boundary : SqlSideEffects.t
 const placeOrders = (lane: number) => {
   let orders = 0
   return Effect.forever(Effect.gen(function*() {
+    while (existsSync(holdMark(task.log))) yield* Effect.sleep(100)
     const unit = `${name}-${lane}-${++orders}`
     write({ is: "tries", unit })
     const endless = random.chance(0.03)

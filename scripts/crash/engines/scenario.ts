@@ -4,7 +4,7 @@ import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { sleep } from "../lib/processes.ts"
 import type { Database } from "../lib/task.ts"
-import { judge, storyOf, type Verdict } from "./judge.ts"
+import { judge, missing, storyOf, type Verdict } from "./judge.ts"
 import type { Target } from "./subjects.ts"
 import { type Role, type Step, steps } from "./task.ts"
 import { World } from "./world.ts"
@@ -17,6 +17,9 @@ export interface Place {
   readonly small: boolean
   readonly kills: number
 }
+
+/** How many intents may wait before producers do. */
+const mostWaiting = 150
 
 /**
  * Some die by themselves at each of the steps, the others at random moments. Whoever died is replaced. In the end workers
@@ -63,6 +66,14 @@ export const kill = async (target: Target, { directory, kills, postgres, seed, s
     // Kills that hit nothing prove nothing.
     while (storyOf(world.logs).succeeded < (small ? 15 : 100)) await sleep(250)
   }
+  /** An engine that is slower than those who produce would never come to what they wished for last. */
+  const hurting = new AbortController()
+  const holdBack = async (): Promise<void> => {
+    while (!hurting.signal.aborted) {
+      await sleep(1000)
+      world.hold(missing(storyOf(world.logs)).length > mostWaiting)
+    }
+  }
   const patience = small ? 120_000 : 20_000 * kills
   const tooLong = async (): Promise<void> => {
     await sleep(patience)
@@ -70,13 +81,18 @@ export const kill = async (target: Target, { directory, kills, postgres, seed, s
   }
   try {
     await world.create()
+    const heldBack = holdBack()
     await world.keep(wanted, start, Promise.race([hurt(), tooLong()]))
+    hurting.abort()
+    await heldBack
+    world.hold(false)
     await world.close("producer")
     await world.drain({ ...wanted, producer: 0 }, small ? 60_000 : 120_000)
     await world.close()
     await world.inspect()
     return judge(world)
   } finally {
+    hurting.abort()
     await world.dispose()
   }
 }

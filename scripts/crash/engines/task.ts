@@ -1,4 +1,8 @@
+import { join } from "node:path"
 import type { Database } from "../lib/task.ts"
+
+/** As long as this file is there, producers wait. */
+export const holdMark = (logs: string): string => join(logs, "hold")
 
 /** Where a process of each role can be made to die by itself. */
 export const steps = {

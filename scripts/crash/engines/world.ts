@@ -1,14 +1,15 @@
+import { OutboxStore } from "effect-side-effects/outbox"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as SqlClient from "effect/sql/SqlClient"
-import { OutboxStore } from "effect-side-effects/outbox"
+import { rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { layerClient, layerStore } from "../lib/database.ts"
 import { type Process, Processes, sleep } from "../lib/processes.ts"
 import type { Database } from "../lib/task.ts"
 import { missing, storyOf } from "./judge.ts"
 import { subjectOf } from "./subjects.ts"
-import type { Role, Step, Task } from "./task.ts"
+import { holdMark, type Role, type Step, type Task } from "./task.ts"
 
 export interface Settings {
   /** As it is called in the table. */
@@ -79,6 +80,12 @@ export class World extends Processes<Role> {
         ...options
       })
     })
+  }
+
+  /** Whether producers wait. */
+  hold(on: boolean): void {
+    if (on) writeFileSync(holdMark(this.logs), "")
+    else rmSync(holdMark(this.logs), { force: true })
   }
 
   /** Until everything was performed that has to be, and then nothing has happened for a while. */

@@ -4,6 +4,8 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Path from "effect/Path"
 import { CommandError } from "../../cli/Catalog.ts"
+import * as Dispatcher from "../../Dispatcher.ts"
+import * as Engine from "../../engine/Engine.ts"
 import { enumerate } from "../../internal/lines.ts"
 import type { OutboxStore } from "../../outbox/OutboxStore.ts"
 import * as SideEffectGroup from "../../SideEffectGroup.ts"
@@ -106,7 +108,55 @@ export const load = Effect.fnUntraced(function*(modules: ReadonlyArray<string>) 
     }
     for (const group of found) groups.add(group)
   }
-  return { root: loaded.root, groups: [...groups] }
+  return { ...loaded, groups: [...groups] }
+})
+
+/** What one of the modules exports for something that there can be one of: the value of that name, or else the only one. */
+const only = <A>(
+  found: ReadonlyArray<readonly [name: string, value: A]>,
+  name: string,
+  say: (names: string) => string
+): Effect.Effect<A | undefined, CommandError> => {
+  const named = found.filter((one) => one[0] === name)
+  const asked = named.length > 0 ? named : found
+  const values = new Set(asked.map(([, value]) => value))
+  return values.size < 2
+    ? Effect.succeed([...values][0])
+    : Effect.fail(new CommandError({ message: say(enumerate([...new Set(asked.map(([name]) => name))])) }))
+}
+
+/** A record whose values are all engines, as `Outbox.layerRelay` takes it. */
+const isRelay = (u: unknown): u is Readonly<Record<string, Engine.Engine<any, any>>> =>
+  typeof u === "object" && u !== null && Object.getPrototypeOf(u) === Object.prototype &&
+  Object.keys(u).length > 0 && Object.values(u).every(Engine.isEngine)
+
+/**
+ * As `load`, and what tells where side effects go: the dispatcher of the live layer and the engines of a relay, where the
+ * modules export them.
+ */
+export const loadRouted = Effect.fnUntraced(function*(modules: ReadonlyArray<string>) {
+  const loaded = yield* load(modules)
+  const where = enumerate(loaded.modules.map(({ shown }) => shown))
+  const exported = loaded.modules.flatMap(({ exported }) => Object.entries(exported))
+  const relay = yield* only(
+    exported.flatMap(([name, value]) => isRelay(value) ? [[name, value] as const] : []),
+    "relay",
+    (names) =>
+      `${where} exports several records of engines, ${names}, and there is one relay for each catalogue. Call the one that ` +
+      "counts relay, or do not export the others."
+  )
+  // An engine that gets what is in the outbox is not where intents go first.
+  const behind = new Set<unknown>(relay === undefined ? [] : Object.values(relay))
+  const dispatcher = yield* only(
+    exported.flatMap(([name, value]) =>
+      Dispatcher.isDispatcher(value) && (name === "dispatcher" || !behind.has(value)) ? [[name, value] as const] : []
+    ),
+    "dispatcher",
+    (names) =>
+      `${where} exports several dispatchers, ${names}, and a live layer has one. Call that one dispatcher, or do not export ` +
+      "the others."
+  )
+  return { groups: loaded.groups, root: loaded.root, dispatcher, relay }
 })
 
 /** The worker that one of the modules exports. */

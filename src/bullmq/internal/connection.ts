@@ -192,7 +192,9 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     new RedisUnavailable({
       cause: last,
       message: `Redis at ${addressOf(redis)} could not be reached within ${Duration.format(patience)}` +
-        `${last === undefined ? "" : ` (${last.message || last.name})`}, and nothing was handed over. Start it, or see ` +
+        `${
+          last === undefined ? "" : ` (${last.message || last.name})`
+        }, and nothing was handed over. Start it, or see ` +
         "whether the address is right. Where that must not fail, hand over from an outbox: Outbox.layerRelay."
     })
 

@@ -2,8 +2,8 @@ import type * as BullMQ from "bullmq"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import * as Job from "../../engine/Job.ts"
-import type * as SideEffect from "../../SideEffect.ts"
 import { codecOf } from "../../internal/codec.ts"
+import type * as SideEffect from "../../SideEffect.ts"
 
 /** The one key in the data of a job that is ours. */
 export const reserved = "effect-side-effects"
@@ -71,11 +71,9 @@ export interface Taken {
 }
 
 /** The data has the key that is ours, and something else in it. */
-export const foreign = (job: BullMQ.Job): Error =>
-  new Error(
-    `The data of job ${job.id} ("${job.name}") has a key "${reserved}" that effect-side-effects has not written. ` +
-      "Remove it, then retry the job."
-  )
+export const foreign = ({ id, name }: BullMQ.Job): string =>
+  `The data of job ${id} ("${name}") has a key "${reserved}" that effect-side-effects has not written. Remove it, ` +
+  "then retry the job."
 
 /** Of BullMQ or of somebody else's code: its id is a number, and unique in its queue only. */
 const idOf = (queue: string, id: string): string => /^\d+$/.test(id) ? `${queue}:${id}` : id
@@ -130,7 +128,15 @@ const progressOf = (
   if (before === undefined) {
     // Failures of somebody else's worker, which BullMQ is just retrying, are failures. Any other end was the end.
     if (made === 0 || failing) {
-      return { attempts: made + stalled, failures: made, failedAt: [], crashes: stalled, made, stalled: 0, moved: false }
+      return {
+        attempts: made + stalled,
+        failures: made,
+        failedAt: [],
+        crashes: stalled,
+        made,
+        stalled: 0,
+        moved: false
+      }
     }
     return { ...Job.untouched, made, stalled, moved: true }
   }

@@ -5,6 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import * as EngineWorker from "../../engine/EngineWorker.ts"
+import { untouched } from "../../engine/Job.ts"
 import type * as Outcome from "../../engine/Outcome.ts"
 import type * as SideEffect from "../../SideEffect.ts"
 import type * as SideEffectGroup from "../../SideEffectGroup.ts"
@@ -37,7 +38,13 @@ const kept = (input: Duration.Input): BullMQ.KeepJobs => {
 }
 
 /** What these say, BullMQ takes as said to itself. */
-const signals = new Set(["DelayedError", "WaitingError", "WaitingChildrenError", "RateLimitError", "UnrecoverableError"])
+const signals = new Set([
+  "DelayedError",
+  "WaitingError",
+  "WaitingChildrenError",
+  "RateLimitError",
+  "UnrecoverableError"
+])
 
 /** What the handler failed with, as BullMQ shows it. */
 const errorOf = (cause: Cause.Cause<unknown>): Error => {
@@ -93,55 +100,50 @@ export const make = Effect.fnUntraced(function*<R>(
   const slots = places.size === 1 ? undefined : Semaphore.makeUnsafe(worker.concurrency)
   let closing = false
 
-  const settle = (job: BullMQ.Job, token: string | undefined, taken: data.Taken, outcome: Outcome.Outcome) => {
-    const { progress } = taken
+  /** What BullMQ has to hear of it, if anything. */
+  const settle = (
+    job: BullMQ.Job,
+    token: string | undefined,
+    { progress }: data.Taken,
+    outcome: Outcome.Outcome
+  ): Effect.Effect<Error | undefined> => {
     switch (outcome._tag) {
       case "Done":
-        return Effect.void
+        return Effect.undefined
       case "Retry": {
         const next = { ...outcome.progress, made: job.attemptsMade + 1, stalled: job.stalledCounter }
-        return noted(job, next, () => {
+        return Effect.map(note(job, next), () => {
           // Of this copy only: how often and when is decided here, whatever the job was added with.
           job.opts.attempts = job.attemptsMade + 2
           job.opts.backoff = { type: "fixed", delay: outcome.delay }
           return errorOf(outcome.cause)
         })
       }
-      case "Snooze":
-        return signal(
-          () => job.moveToDelayed(clock.currentTimeMillisUnsafe() + outcome.delay, token),
-          new bullmq.DelayedError()
-        )
+      case "Snooze": {
+        const at = clock.currentTimeMillisUnsafe() + outcome.delay
+        return Effect.as(Effect.promise(() => job.moveToDelayed(at, token)), new bullmq.DelayedError())
+      }
       case "Release":
-        return signal(() => job.moveToWait(token!), new bullmq.WaitingError())
+        return Effect.as(Effect.promise(() => job.moveToWait(token!)), new bullmq.WaitingError())
       case "Dead": {
         const free = job.deduplicationId === undefined
           ? Effect.void
           : Effect.promise(() => job.removeDeduplicationKey())
-        // Whoever retries it by hand gives it fresh budgets.
-        const fresh = progress.crashes === 0 ? Effect.void : Effect.promise(() =>
-          job.updateData(data.withProgress(job.data, {
-            attempts: 0,
-            failures: 0,
-            failedAt: [],
-            crashes: 0,
-            made: job.attemptsMade + 1,
-            stalled: job.stalledCounter
-          }))
-        )
-        return Effect.andThen(Effect.andThen(free, fresh), Effect.fail(deadOf(outcome)))
+        // Whoever retries it by hand may lose as many processes again.
+        const fresh = progress.crashes === 0
+          ? Effect.void
+          : note(job, { ...untouched, made: job.attemptsMade + 1, stalled: job.stalledCounter })
+        return Effect.andThen(Effect.andThen(free, fresh), Effect.succeed(deadOf(outcome)))
       }
     }
   }
 
-  const processed = (job: BullMQ.Job, token: string | undefined, queue: string): Effect.Effect<void, Error> => {
+  const processed = (job: BullMQ.Job, token: string | undefined, queue: string): Effect.Effect<Error | undefined> => {
     const taken = data.take(job, queue, bull.nameOf(queue), isVoid)
-    if (taken === undefined) {
-      const error = data.foreign(job)
-      return Effect.fail(new bullmq.UnrecoverableError(error.message))
-    }
+    if (taken === undefined) return Effect.succeed(new bullmq.UnrecoverableError(data.foreign(job)))
+    const performing = worker.perform(taken.job)
     const performed = Effect.flatMap(
-      slots === undefined || closing ? worker.perform(taken.job) : slots.withPermit(worker.perform(taken.job)),
+      slots === undefined || closing ? performing : slots.withPermit(performing),
       (outcome) => settle(job, token, taken, outcome)
     )
     return taken.moved ? Effect.andThen(note(job, taken.progress), performed) : performed
@@ -150,7 +152,11 @@ export const make = Effect.fnUntraced(function*<R>(
   const start = ([physical, queue]: readonly [string, string]): BullMQ.Worker => {
     const one = new bullmq.Worker(
       physical,
-      (job, token) => run(Effect.suspend(() => processed(job, token, queue))),
+      (job, token) =>
+        run(Effect.suspend(() => processed(job, token, queue))).then((error) => {
+          if (error === undefined) return
+          throw error
+        }),
       {
         connection: client.redis,
         prefix: bull.prefix,
@@ -197,10 +203,3 @@ const hopeless = (client: Client): Effect.Effect<unknown> =>
 
 const note = (job: BullMQ.Job, progress: data.Progress): Effect.Effect<void> =>
   Effect.promise(() => job.updateData(data.withProgress(job.data, progress)))
-
-const noted = (job: BullMQ.Job, progress: data.Progress, error: () => Error): Effect.Effect<never, Error> =>
-  Effect.andThen(note(job, progress), Effect.suspend(() => Effect.fail(error())))
-
-/** Moves it, and tells BullMQ that it is moved. */
-const signal = (move: () => Promise<unknown>, error: Error): Effect.Effect<never, Error> =>
-  Effect.andThen(Effect.promise(move), Effect.fail(error))

@@ -9,8 +9,10 @@ import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Binding from "../../Binding.ts"
+import * as Dispatcher from "../../Dispatcher.ts"
 import type * as Event from "../../Event.ts"
 import { EnqueuedBy, MayBeUnbound, Owner, Tags } from "../../internal/annotations.ts"
+import { compilePattern } from "../../internal/pattern.ts"
 import { locate } from "../../internal/site.ts"
 import type * as SideEffect from "../../SideEffect.ts"
 import type * as SideEffectGroup from "../../SideEffectGroup.ts"
@@ -25,10 +27,14 @@ interface Listed<A> {
   readonly groups: Array<SideEffectGroup.Any>
 }
 
-export const build = (
-  groups: ReadonlyArray<SideEffectGroup.Any>,
-  root: string | undefined
-): model.Catalog => {
+/** See `Catalog.make`. */
+export interface BuildOptions {
+  readonly root?: string | undefined
+  readonly dispatcher?: Dispatcher.Dispatcher<boolean, any, any> | undefined
+  readonly relay?: Readonly<Record<string, Dispatcher.Dispatcher<false, any, any>>> | undefined
+}
+
+export const build = (groups: ReadonlyArray<SideEffectGroup.Any>, options: BuildOptions = {}): model.Catalog => {
   const sideEffects = listAll(groups, "side effects", (group) => group.sideEffects)
   const events = listAll(groups, "events", (group) => group.eventsByName)
   const both = [...sideEffects.keys()].find((name) => events.has(name))
@@ -37,7 +43,8 @@ export const build = (
     ...listAll(groups, "bindings", (group) => new Map(group.bindings.map((binding) => [binding.id, binding])))
       .values()
   ].map(({ value }) => value)
-  const where = sourceOf(root)
+  const where = sourceOf(options.root)
+  const routed = routing(options)
   const following = Binding.byEvent(bindings)
   const leading = collect(bindings, ({ sideEffect }) => sideEffect)
   return {
@@ -58,7 +65,8 @@ export const build = (
       hasIdempotencyKey: listed.value.idempotencyKey !== undefined,
       defaults: defaultsOf(listed.value.defaults),
       bindings: idsOf(leading.get(listed.value) ?? []),
-      enqueuedBy: read(listed.value.annotations, EnqueuedBy) ?? []
+      enqueuedBy: read(listed.value.annotations, EnqueuedBy) ?? [],
+      ...routed(listed.value._tag)
     })),
     bindings: bindings.map((binding) => ({
       id: binding.id,
@@ -72,6 +80,32 @@ export const build = (
       enqueue: enqueueOf(binding.enqueue),
       source: where(binding)
     }))
+  }
+}
+
+/** The dispatcher that writes what a relay hands on. */
+const outbox = "outbox"
+
+/** Where a side effect goes, as far as that is told. */
+const routing = (
+  { dispatcher, relay }: BuildOptions
+): (name: string) => Pick<model.SideEffectEntry, "destinations"> => {
+  const engines = Object.entries(relay ?? {}).map(([pattern, { name }]) => ({ matches: compilePattern(pattern), name }))
+  return (name) => {
+    const engine = engines.find(({ matches }) => matches(name))
+    // Who only tells of a relay tells of an outbox.
+    const to = dispatcher !== undefined
+      ? Dispatcher.destinationsOf(dispatcher, name)
+      : engine === undefined
+      ? []
+      : [{ dispatcher: outbox, queue: undefined }]
+    return to.length === 0 ? {} : {
+      destinations: to.map(({ dispatcher, queue }) => ({
+        dispatcher,
+        ...queue === undefined ? {} : { queue },
+        ...dispatcher !== outbox || engine === undefined ? {} : { engine: engine.name }
+      }))
+    }
   }
 }
 

@@ -2,14 +2,14 @@ import { clean, columns, wrap } from "../../internal/lines.ts"
 import { compare } from "./filter.ts"
 import type * as model from "./model.ts"
 import { payloadOf } from "./text.ts"
-import { told } from "./view.ts"
+import { destinations, told } from "./view.ts"
 
 /** What of an entry others rely on. Where it was written, and what its class is called, is nobody's matter. */
 interface Locked {
   readonly groups: ReadonlyArray<Pick<model.GroupEntry, "name" | "owner" | "tags" | "annotations">>
   readonly events: ReadonlyArray<LockedEntry & Pick<model.EventEntry, "bindings">>
   readonly sideEffects: ReadonlyArray<
-    LockedEntry & Pick<model.SideEffectEntry, "hasIdempotencyKey" | "defaults" | "enqueuedBy">
+    LockedEntry & Pick<model.SideEffectEntry, "hasIdempotencyKey" | "defaults" | "enqueuedBy" | "destinations">
   >
   readonly bindings: ReadonlyArray<Omit<model.BindingEntry, "source">>
 }
@@ -49,7 +49,8 @@ const reduce = (catalog: model.Catalog): Locked => ({
     ...entryOf(sideEffect),
     hasIdempotencyKey: sideEffect.hasIdempotencyKey,
     defaults: sideEffect.defaults,
-    enqueuedBy: sideEffect.enqueuedBy
+    enqueuedBy: sideEffect.enqueuedBy,
+    destinations: sideEffect.destinations
   })).sort(byName),
   bindings: catalog.bindings.map(({ source: _, ...binding }) => ({
     ...binding,
@@ -118,7 +119,8 @@ const sideEffectFacts = (entry: Locked["sideEffects"][number]): Facts => [
   ...entryFacts(entry),
   ...Object.entries(entry.defaults ?? {}),
   ["idempotency key", yes(entry.hasIdempotencyKey)],
-  ...list("enqueued by", entry.enqueuedBy)
+  ...list("enqueued by", entry.enqueuedBy),
+  ...destinations(entry).map((to) => ["goes to", to] as const)
 ]
 
 const bindingFacts = (binding: Locked["bindings"][number]): Facts => [

@@ -4,7 +4,7 @@ import { compilePattern } from "../../internal/pattern.ts"
 import type { Catalog, Entry, EventEntry, GroupEntry, SideEffectEntry } from "./model.ts"
 import { nearest } from "./nearest.ts"
 import { bound, brief, defaultsOf } from "./text.ts"
-import { type Arrow, arrows, collect, position } from "./view.ts"
+import { type Arrow, arrows, collect, destinations, position } from "./view.ts"
 
 /** What `ConfigLayer` would read. */
 interface Environment {
@@ -130,15 +130,15 @@ const sayOtherwise: Readonly<Record<string, string>> = {
   priority: "the call says otherwise"
 }
 
-const defaults = (entry: SideEffectEntry, indent: string, { width = columns }: ExplainOptions): Lines =>
-  defaultsOf(entry).flatMap(([label, value]) =>
-    wrap(
-      label === "idempotency" ? "idempotency key of its own" : `${label} ${value}, unless ${sayOtherwise[label]}`,
-      width,
-      indent,
-      indent.length + 2
-    )
-  )
+const defaults = (entry: SideEffectEntry, indent: string, { width = columns }: ExplainOptions): Lines => {
+  const to = destinations(entry)
+  return [
+    ...defaultsOf(entry).map(([label, value]) =>
+      label === "idempotency" ? "idempotency key of its own" : `${label} ${value}, unless ${sayOtherwise[label]}`
+    ),
+    ...to.length === 0 ? [] : [clean(`goes to ${to.join("; ")}`.replace(/^goes to (in|through) /, "goes $1 "))]
+  ].flatMap((line) => wrap(line, width, indent, indent.length + 2))
+}
 
 const eventLines = (catalog: Catalog, event: EventEntry, options: ExplainOptions): Lines => {
   const then = collect(arrows(catalog), (arrow) => arrow.event.name).get(event.name) ?? []

@@ -2,7 +2,7 @@ import { plural } from "../../internal/describe.ts"
 import type { Catalog, Entry } from "./model.ts"
 import { script, scriptHash, style, styleHash } from "./page.ts"
 import { fields } from "./payload.ts"
-import { type Arrow, arrows, collect, position, rest, told } from "./view.ts"
+import { type Arrow, arrows, collect, destinations, position, rest, told } from "./view.ts"
 
 /** From so many entries on, a row is one line: a long list is skimmed, a short one is read. */
 const denseFrom = 120
@@ -148,7 +148,8 @@ const dataOf = (catalog: Catalog, keys: ReadonlyMap<Entry, string>, all: Readonl
     ...details(sideEffect),
     hasIdempotencyKey: sideEffect.hasIdempotencyKey,
     defaults: sideEffect.defaults,
-    enqueuedBy: sideEffect.enqueuedBy
+    enqueuedBy: sideEffect.enqueuedBy,
+    destinations: destinations(sideEffect).join("; ") || undefined
   })),
   arrows: all.map(({ binding, event, order, sideEffect }) => ({
     from: keys.get(event),

@@ -2,7 +2,7 @@ import { plural } from "../../internal/describe.ts"
 import { mermaid } from "./mermaid.ts"
 import type { Catalog, Entry, EventEntry, SideEffectEntry } from "./model.ts"
 import { type Field, fields } from "./payload.ts"
-import { type Arrow, arrows, collect, inline, json, position, rest, told } from "./view.ts"
+import { type Arrow, arrows, collect, destinations, inline, json, position, rest, told } from "./view.ts"
 
 /** What Mermaid refuses to draw, unless the page that hosts it says otherwise. GitHub does not. */
 const limits = { arrows: 500, characters: 50_000 }
@@ -163,6 +163,7 @@ export const markdown = (catalog: Catalog): string => {
         ["Queue", defaults.queue === undefined ? undefined : code(defaults.queue)],
         ["Priority", defaults.priority === undefined ? undefined : line(defaults.priority)],
         ["Idempotency key", sideEffect.hasIdempotencyKey ? "computed from the payload" : undefined],
+        ["Goes to", line(destinations(sideEffect).join("; "))],
         ...about(sideEffect)
       ])
     ])

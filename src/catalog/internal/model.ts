@@ -54,6 +54,19 @@ export interface EventEntry extends Entry {
 }
 
 /**
+ * Where intents of a side effect go: to which dispatcher, and of which queue where that decides. `engine` is the one that a
+ * relay hands them to.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DestinationEntry {
+  readonly dispatcher: string
+  readonly queue?: string
+  readonly engine?: string
+}
+
+/**
  * A side effect.
  *
  * **Details**
@@ -62,6 +75,7 @@ export interface EventEntry extends Entry {
  * - `defaults`: for people, e.g. `{ timeout: "10s", retry: "up to 3 times: after 1s, 2s, 4s", queue: "mail" }`.
  * - `bindings`: the ids of the bindings that lead to it. `enqueuedBy`: the code that enqueues it itself, from the annotation
  *   `EnqueuedBy`.
+ * - `destinations`: where it goes, in the order in which routes are asked. Only where the catalogue was told.
  *
  * @category models
  * @since 0.1.0
@@ -78,6 +92,7 @@ export interface SideEffectEntry extends Entry {
   }
   readonly bindings: ReadonlyArray<string>
   readonly enqueuedBy: ReadonlyArray<string>
+  readonly destinations?: ReadonlyArray<DestinationEntry> | undefined
 }
 
 /**

@@ -358,7 +358,7 @@ export const script = `
     ["Groups", entry.groups.map((name) => name + (data.owners[name] ? " (" + data.owners[name] + ")" : "")).join(", ")],
     ["Timeout", entry.defaults?.timeout], ["Retry", entry.defaults?.retry], ["Attempts", entry.defaults?.attempts],
     ["Concurrency", entry.defaults?.concurrency], ["Queue", entry.defaults?.queue], ["Priority", entry.defaults?.priority],
-    ["Idempotency", entry.hasIdempotencyKey ? "has a key of its own" : undefined],
+    ["Idempotency", entry.hasIdempotencyKey ? "has a key of its own" : undefined], ["Goes to", entry.destinations],
     ["Class", entry.exportName && code(entry.exportName)],
     ...Object.entries(entry.annotations).map(([key, value]) => [key, typeof value === "string" ? value : code(JSON.stringify(value))]),
     ["Source", entry.source && code(entry.source)]
@@ -495,4 +495,4 @@ export const script = `
 
 /** Of `style` and `script`, for the Content-Security-Policy. A test knows what they must be. */
 export const styleHash = "sha256-ia3UDxpa9X0tefQGiiIWoS4mORV7AKig2crRs2p3Z94="
-export const scriptHash = "sha256-NwufClNBLa93E3NRwrTBYlg6HlWix8n3nz2RL/M/e5s="
+export const scriptHash = "sha256-gyejTzEjKvzopsTd+Zxfun9uKU4uDkPM3gt4mknSTAg="

@@ -1,7 +1,7 @@
 import { clean, columns, type Ink, inkOf, wrap } from "../../internal/lines.ts"
 import type { Catalog, Entry, EventEntry, SideEffectEntry } from "./model.ts"
 import { fields } from "./payload.ts"
-import { type Arrow, arrows, collect, inline, json, ownId, position, rest, told } from "./view.ts"
+import { type Arrow, arrows, collect, destinations, inline, json, ownId, position, rest, told } from "./view.ts"
 
 export interface TextOptions {
   readonly verbose?: boolean | undefined
@@ -166,6 +166,7 @@ const sideEffectInFull = (entry: SideEffectEntry, page: Page): Lines => {
   return [
     ...entryInFull(entry, page),
     ...defaultsOf(entry).flatMap(([label, value]) => fact(label, value, width)),
+    ...fact("goes to", destinations(entry).map(clean), width),
     ...fact("follows from", [...from, ...dead, ...nothing], width),
     ...fact("enqueued by", entry.enqueuedBy.map(clean), width)
   ]

@@ -1,5 +1,5 @@
 import { defaultId } from "../../Binding.ts"
-import type { BindingEntry, Catalog, Entry, EventEntry, SideEffectEntry, Source } from "./model.ts"
+import type { BindingEntry, Catalog, DestinationEntry, Entry, EventEntry, SideEffectEntry, Source } from "./model.ts"
 
 /** One arrow of the picture: `order` counts the side effects of the event from 1. */
 export interface Arrow {
@@ -44,6 +44,19 @@ export const ownId = ({ from, id, sideEffect }: BindingEntry): string | undefine
 /** What a binding enqueues with: `after 1d`, `queue slow`. */
 export const told = (enqueue: BindingEntry["enqueue"]): ReadonlyArray<string> =>
   Object.entries(enqueue).map(([option, value]) => option === "delay" ? `after ${value}` : `${option} ${value}`)
+
+/** Where a side effect goes, what is for one queue after the rest: `pg-boss`, `in queue slow: through the outbox to bullmq`. */
+export const destinations = ({ destinations = [] }: Pick<SideEffectEntry, "destinations">): ReadonlyArray<string> => {
+  const say = ({ dispatcher, engine, queue }: DestinationEntry): string =>
+    `${queue === undefined ? "" : `in queue ${queue}: `}${
+      engine === undefined ? dispatcher : `through the ${dispatcher} to ${engine}`
+    }`
+  const [all, some] = [
+    destinations.filter(({ queue }) => queue === undefined),
+    destinations.filter(({ queue }) => queue)
+  ]
+  return [...all, ...some].map(say)
+}
 
 /** `src/Orders.ts:12` */
 export const position = (source: Source): string => `${source.file}:${source.line}`

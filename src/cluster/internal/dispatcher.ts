@@ -83,7 +83,9 @@ const inTransaction = ({ mapUnsafe }: Context.Context<never>): boolean => {
 }
 
 const insideOf = ([job]: ReadonlyArray<Job>): string =>
-  `Side effect "${job!.name}" was released inside a transaction, and the cluster knows nothing of that: it would look ` +
+  `Side effect "${
+    job!.name
+  }" was released inside a transaction, and the cluster knows nothing of that: it would look ` +
   "before the commit, or perform what is rolled back. Hand it over after the commit: " +
   "SqlSideEffects.afterCommit(ClusterSideEffects.dispatcher()), or Outbox.layerRelay where it must not be lost."
 

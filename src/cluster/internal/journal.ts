@@ -1,3 +1,4 @@
+import * as EntityId from "effect/cluster/EntityId"
 import * as Envelope from "effect/cluster/Envelope"
 import * as Message from "effect/cluster/Message"
 import type * as MessageStorage from "effect/cluster/MessageStorage"
@@ -8,7 +9,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type Progress, untouched } from "../../engine/Job.ts"
-import { Journal, Perform, type Request } from "./protocol.ts"
+import { Journal, lanes, Perform, type Request } from "./protocol.ts"
 
 /**
  * What is written beside a message while it is handled: so another runner goes on where this one was lost.
@@ -24,13 +25,30 @@ export interface Journals {
   readonly stay: (progress: Progress) => Effect.Effect<void>
 }
 
+export interface Book {
+  readonly of: (request: Request) => Journals
+  /** Looks every now and then which shards there are. */
+  readonly watch: Effect.Effect<never>
+}
+
 export const make = (
   sharding: Sharding.Sharding["Service"],
   storage: MessageStorage.MessageStorage["Service"],
   now: () => number
-): (request: Request) => Journals => {
-  /** When this runner first saw a message of a shard. What is older may have been begun by the runner before. */
+): Book => {
+  const shards = new Map(
+    Array.from({ length: lanes }, (_, lane) => sharding.getShardId(EntityId.make(`${lane}`), "default"))
+      .map((shard) => [shard.toString(), shard])
+  )
+  /** From when on a shard is known to be here. What is older may have been begun by the runner before. */
   const since = new Map<string, number>()
+
+  const look = () => {
+    for (const [name, shard] of shards) {
+      if (!sharding.hasShardId(shard)) since.delete(name)
+      else if (!since.has(name)) since.set(name, now())
+    }
+  }
 
   const isSuspect = ({ address, requestId }: Request): boolean => {
     const shard = address.shardId.toString()
@@ -39,7 +57,7 @@ export const make = (
     return Snowflake.timestamp(requestId) <= first
   }
 
-  return (request) => {
+  const of = (request: Request): Journals => {
     const last = Option.getOrUndefined(request.lastSentChunkValue)
     const suspect = last !== undefined || isSuspect(request)
     let sequence = request.nextSequence
@@ -50,7 +68,12 @@ export const make = (
         const { address, requestId } = request
         const id = yield* sharding.getSnowflake
         const chunk = new Reply.Chunk<typeof Perform>({ requestId, id, sequence: sequence++, values: [journal] })
-        const acknowledged = new Envelope.AckChunk({ id: yield* sharding.getSnowflake, address, requestId, replyId: id })
+        const acknowledged = new Envelope.AckChunk({
+          id: yield* sharding.getSnowflake,
+          address,
+          requestId,
+          replyId: id
+        })
         // Together: a message with a chunk that nobody has acknowledged is not read again.
         yield* storage.withTransaction(Effect.andThen(
           storage.saveReply(new Reply.ReplyWithContext({ reply: chunk, rpc: Perform, context: Context.empty() })),
@@ -75,6 +98,8 @@ export const make = (
       stay: (progress) => marked ? write(new Journal({ progress, due: 0, begun: false })) : Effect.void
     }
   }
+
+  return { of, watch: Effect.forever(Effect.delay(Effect.sync(look), "250 millis")) }
 }
 
 /** A delivery that had begun, and whose end nobody has seen. */

@@ -11,7 +11,7 @@ import { Job, Progress } from "../../engine/Job.ts"
 /**
  * How many entities there are. It decides in which one a key is, so changing it breaks the order of what is on its way.
  */
-const lanes = 1024
+export const lanes = 1024
 
 export const defaultEntity = "SideEffects"
 
@@ -46,10 +46,11 @@ export class Buried extends Schema.TaggedError<Buried>()("SideEffectDead", {
 /**
  * A stream only for its chunks, which are kept with the message and come back with it: none is ever sent.
  */
-export const Perform = /*#__PURE__*/ (() =>
-  Rpc.make("Perform", { payload: Message, success: Journal, error: Buried, stream: true })
-    .annotate(ClusterSchema.Persisted, true)
-    .annotate(ClusterSchema.InterruptOnTermination, true))()
+export const Perform =
+  /*#__PURE__*/ (() =>
+    Rpc.make("Perform", { payload: Message, success: Journal, error: Buried, stream: true })
+      .annotate(ClusterSchema.Persisted, true)
+      .annotate(ClusterSchema.InterruptOnTermination, true))()
 
 export type Request = Entity.Request<typeof Perform>
 

@@ -1,11 +1,12 @@
+import * as Clock from "effect/Clock"
 import * as MessageStorage from "effect/cluster/MessageStorage"
 import * as Sharding from "effect/cluster/Sharding"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Rpc from "effect/rpc/Rpc"
+import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as EngineWorker from "../../engine/EngineWorker.ts"
@@ -24,6 +25,12 @@ export interface Options extends Omit<EngineWorker.Options, "queues"> {
 }
 
 const who = "ClusterSideEffects.layerWorker"
+
+/** How long a shard waits here for a handler that runs, at least: nobody is in a hurry as at a shutdown. */
+const moving = /*#__PURE__*/ Duration.seconds(15)
+
+/** It is not answered until it is interrupted, so whoever has the shard next gets it. */
+const moved = /*#__PURE__*/ Effect.interruptible(Effect.never)
 
 /** A cluster takes the first handlers of an entity type, and says nothing of the second. */
 const taken = new WeakMap<Sharding.Sharding["Service"], Set<string>>()
@@ -47,64 +54,67 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
   if ("queues" in options && options.queues !== undefined) {
     throw new Error(`${who} was given queues, and a cluster has none. Leave them out, or give another entity.`)
   }
-  const gracePeriod = Duration.fromInputUnsafe(options.gracePeriod ?? "10 seconds")
+  const patience = Duration.max(Duration.fromInputUnsafe(options.gracePeriod ?? "10 seconds"), moving)
   const clock = yield* Clock.Clock
   const sharding = yield* Sharding.Sharding
   const storage = yield* MessageStorage.MessageStorage
   if (storage === MessageStorage.noop) {
-    throw new Error(`${who} needs a cluster that keeps messages, and this one has no MessageStorage. Give it SQL storage.`)
+    throw new Error(
+      `${who} needs a cluster that keeps messages, and this one has no MessageStorage. Give it SQL storage.`
+    )
   }
   yield* Effect.acquireRelease(Effect.sync(() => take(sharding, type, group.name)), (leave) => leave)
   const worker = yield* EngineWorker.make(who, dispatcher.make({ entity: type, orderBy }), group, options)
-  const journalOf = journal.make(sharding, storage, () => clock.currentTimeMillisUnsafe())
+  const book = journal.make(sharding, storage, () => clock.currentTimeMillisUnsafe())
+  yield* Effect.forkScoped(book.watch)
   const slots = Semaphore.makeUnsafe(worker.concurrency)
 
-  /** Once begun it is waited for, but not for longer than the grace period when it has to leave this runner. */
+  /** Once begun it is waited for, but not for ever when its shard has to leave this runner. */
   const delivery = (job: Job): Effect.Effect<Outcome> =>
-    Effect.flatMap(Effect.forkDetach(worker.perform(job), { startImmediately: true }), (fiber) =>
-      Effect.matchCauseEffect(Effect.interruptible(Fiber.join(fiber)), {
-        onSuccess: Effect.succeed,
-        onFailure: () =>
-          Effect.timeoutOption(Effect.interruptible(Fiber.join(fiber)), gracePeriod).pipe(
-            Effect.flatMap((outcome) =>
-              outcome._tag === "Some"
-                ? Effect.succeed(outcome.value)
-                : Effect.andThen(worker.release(job.id), Fiber.join(fiber))
+    Effect.flatMap(
+      Effect.forkDetach(worker.perform(job), { startImmediately: true }),
+      (fiber) =>
+        Effect.matchCauseEffect(Effect.interruptible(Fiber.join(fiber)), {
+          onSuccess: Effect.succeed,
+          onFailure: () =>
+            Effect.timeoutOption(Effect.interruptible(Fiber.join(fiber)), patience).pipe(
+              Effect.flatMap((outcome) =>
+                outcome._tag === "Some"
+                  ? Effect.succeed(outcome.value)
+                  : Effect.andThen(worker.release(job.id), Fiber.join(fiber))
+              )
             )
-          )
-      }))
-
-  /** Interrupted while it waits for its turn, it has not begun; what has begun has an outcome. */
-  const performed = (job: Job, begin: Effect.Effect<void>): Effect.Effect<Outcome> =>
-    Effect.suspend(() => {
-      let outcome: Outcome | undefined
-      const inside = Effect.map(Effect.andThen(begin, delivery(job)), (ended) => {
-        outcome = ended
-      })
-      return Effect.flatMap(
-        Effect.exit(Effect.interruptible(slots.withPermits(1)(Effect.uninterruptible(inside)))),
-        (exit): Effect.Effect<Outcome> =>
-          outcome !== undefined ? Effect.succeed(outcome) : exit as unknown as Effect.Effect<never>
-      )
-    })
+        })
+    )
 
   const handle = Effect.fnUntraced(function*(request: Request) {
-    const { job } = request.payload
-    const journals = journalOf(request)
+    const { address, payload: { job } } = request
+    const journals = book.of(request)
     let { due, progress } = journals
+    let held = false
+    const leave = Effect.suspend(() => {
+      if (!held) return Effect.void
+      held = false
+      return slots.release(1)
+    })
+    // With its answer it is over, and not before: so no more answers are on their way than handlers may run.
+    yield* Effect.addFinalizer(() => leave)
     while (true) {
       const pause = due - clock.currentTimeMillisUnsafe()
       if (pause > 0) yield* Effect.interruptible(Effect.sleep(pause))
-      const outcome = yield* performed({ ...job, progress }, journals.begin(progress))
+      yield* Effect.interruptible(slots.take(1))
+      held = true
+      // Whoever has the shard now performs it, and those before it as well.
+      if (!sharding.hasShardId(address.shardId)) return yield* moved
+      yield* journals.begin(progress)
+      const outcome = yield* delivery({ ...job, progress })
+      if (outcome._tag === "Done") return
+      if (outcome._tag === "Dead") return yield* new Buried({ reason: outcome.reason, error: outcome.error })
+      yield* leave
       switch (outcome._tag) {
-        case "Done":
-          return
-        case "Dead":
-          return yield* new Buried({ reason: outcome.reason, error: outcome.error })
         case "Release":
           yield* journals.stay(progress)
-          // It is not answered, so whoever has the shard next gets it again.
-          return yield* Effect.interruptible(Effect.never)
+          return yield* moved
         case "Snooze":
           due = clock.currentTimeMillisUnsafe() + outcome.delay
           yield* journals.stay(progress)
@@ -130,11 +140,17 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
   yield* Effect.addFinalizer(() => worker.close)
 })
 
-/** Effects of the same key run one after another, in the order in which they came. */
+/**
+ * Messages of the same key are handled one after another, in the order in which they came. The next one begins when the
+ * answer of the one before is kept, so that a lost process leaves no more than one of a key to be performed again.
+ */
 const ordered = () => {
   const tails = new Map<string, Latch.Latch>()
-  return <E>(key: string | undefined, effect: Effect.Effect<void, E>): Effect.Effect<void, E> =>
-    key === undefined ? effect : Effect.suspend(() => {
+  return <E>(
+    key: string | undefined,
+    handle: Effect.Effect<void, E, Scope.Scope>
+  ): Effect.Effect<void, E, Scope.Scope> =>
+    key === undefined ? handle : Effect.suspend(() => {
       const before = tails.get(key)
       const mine = Latch.makeUnsafe()
       tails.set(key, mine)
@@ -142,7 +158,7 @@ const ordered = () => {
         mine.openUnsafe()
         if (tails.get(key) === mine) tails.delete(key)
       })
-      const run = Effect.ensuring(effect, leave)
+      const run = Effect.andThen(Effect.addFinalizer(() => leave), handle)
       return before === undefined ? run : Effect.matchCauseEffect(Effect.interruptible(before.await), {
         onSuccess: () => run,
         // Whoever goes lets nobody behind it pass who is before it.

@@ -137,7 +137,9 @@ export const settler = (
     return patient("settle what it performed", Effect.uninterruptible(settle)).pipe(
       Effect.flatMap((refused) =>
         refused.length === 0 ? Effect.void : Effect.logWarning(
-          `${who} had lost the lease of ${describe.plural(refused.length, "side effect")} before it could settle them, ` +
+          `${who} had lost the lease of ${
+            describe.plural(refused.length, "side effect")
+          } before it could settle them, ` +
             options.lost
         )
       ),

@@ -1,4 +1,4 @@
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -357,7 +357,7 @@ export const make = Effect.fnUntraced(function*(
 
   const handing = (lane: Lane): Effect.Effect<void> =>
     Effect.gen(function*() {
-      while (!closing) {
+      while (true) {
         yield* lane.filled.await
         lane.filled.closeUnsafe()
         const batch = lane.ready
@@ -493,7 +493,9 @@ const checkOf = (
 ) => {
   const { priority: priorities } = engine[Engine.TypeId].honours
   const here = told
-    .filter(({ name, queue = defaultQueue }) => sideEffects.has(name) && (queues === undefined || queues.includes(queue)))
+    .filter(({ name, queue = defaultQueue }) =>
+      sideEffects.has(name) && (queues === undefined || queues.includes(queue))
+    )
     .map((one) => ({ ...one, delay: undefined, priority: priorities ? one.priority : undefined }))
   const check = Engine.check(engine, { told: here, queues })
   for (const one of here) check(one, `is told by ${one.by} to have`)

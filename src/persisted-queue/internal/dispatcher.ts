@@ -4,7 +4,6 @@ import * as PersistedQueue from "effect/persistence/PersistedQueue"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as Engine from "../../engine/Engine.ts"
 import * as element from "./element.ts"
-import * as transaction from "./transaction.ts"
 
 /** See `PersistedQueueSideEffects.DispatcherOptions`. */
 export interface Options {
@@ -17,22 +16,39 @@ export const defaultPhysical = "side-effects"
 /** How many offers of a batch are under way at once: as many as a usual pool has connections. */
 const concurrency = 10
 
-export const make = (
-  { queue = defaultPhysical, queues }: Options = {}
-): Engine.Engine<never, PersistedQueue.PersistedQueueStore> => {
-  element.checkQueues("PersistedQueueSideEffects.dispatcher", queue, queues)
+/** `transaction` says in which transactions the store writes. */
+const makeWith = <R>(
+  who: string,
+  { queue = defaultPhysical, queues }: Options,
+  transaction: Effect.Effect<Engine.Connection["transaction"], never, R>
+): Engine.Engine<never, PersistedQueue.PersistedQueueStore | R> => {
+  element.checkQueues(who, queue, queues)
   return Engine.dispatcher({
     name: "persisted-queue",
     honours: { delay: true, priority: false, queue: true, problem: element.problem(queue) },
     queues,
     connect: Effect.gen(function*() {
       const store = yield* PersistedQueue.PersistedQueueStore
-      const own = Context.getOrUndefined(yield* Effect.context<never>(), SqlClient.SqlClient)
       return {
         handOver: (jobs) =>
           Effect.forEach(jobs, (job) => store.offer(element.first(job, queue)), { concurrency, discard: true }),
-        transaction: transaction.make(store, own)
+        transaction: yield* transaction
       }
     })
-  })
+  }) as any
 }
+
+export const make = (options: Options = {}): Engine.Engine<never, PersistedQueue.PersistedQueueStore> =>
+  makeWith("PersistedQueueSideEffects.dispatcher", options, Effect.succeed(undefined))
+
+export const makeInTransaction = (
+  options: Options = {}
+): Engine.Engine<never, PersistedQueue.PersistedQueueStore | SqlClient.SqlClient> =>
+  makeWith(
+    "PersistedQueueSideEffects.dispatcherInTransaction",
+    options,
+    Effect.map(SqlClient.SqlClient, ({ afterCommit, transactionService }) => ({
+      isOpen: (context: Context.Context<never>) => Context.getOrUndefined(context, transactionService) !== undefined,
+      afterCommit
+    }))
+  )

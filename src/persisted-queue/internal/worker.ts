@@ -82,7 +82,8 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
   }
 
   const stranger = (name: string, { id }: element.Item, claim: Claim, problem: string) => {
-    const error = `In queue "${name}" is something that is no side effect: ${problem}. Keep other things in other queues.`
+    const error =
+      `In queue "${name}" is something that is no side effect: ${problem}. Keep other things in other queues.`
     return Effect.as(
       Effect.logError(`${who} found what it cannot read, and leaves it as failed (element ${id}). ${error}`),
       buried(claim, "undecodable", error)
@@ -181,7 +182,7 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     for (const queue of worker.queues) {
       const name = element.nameOf(queue, physical)
       const slots = Semaphore.makeUnsafe(worker.concurrency)
-      for (let i = 0; i < worker.concurrency * ((globalThis as any).AHEAD ?? settling); i++) {
+      for (let i = 0; i < worker.concurrency * settling; i++) {
         fibers.push(yield* fork(name, slots))
       }
     }

@@ -9,7 +9,7 @@ import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import * as DurableClock from "effect/workflow/DurableClock"
 import * as Workflow from "effect/workflow/Workflow"
-import { WorkflowEngine, WorkflowInstance } from "effect/workflow/WorkflowEngine"
+import * as WorkflowEngine from "effect/workflow/WorkflowEngine"
 import type { EngineWorker } from "../../engine/EngineWorker.ts"
 import type { Job } from "../../engine/Job.ts"
 import type { Outcome } from "../../engine/Outcome.ts"
@@ -33,7 +33,7 @@ interface Waiter {
  * workers stand behind one registration.
  */
 export class Hub {
-  readonly engine: WorkflowEngine["Service"]
+  readonly engine: WorkflowEngine.WorkflowEngine["Service"]
   readonly running = new Map<string, Fiber.Fiber<Outcome>>()
   /** Open while there is no worker. */
   readonly deserted = Latch.makeUnsafe(true)
@@ -50,7 +50,7 @@ export class Hub {
   private clocks = 0
   private registration: Scope.Closeable | undefined
 
-  constructor(engine: WorkflowEngine["Service"]) {
+  constructor(engine: WorkflowEngine.WorkflowEngine["Service"]) {
     this.engine = engine
   }
 
@@ -67,8 +67,11 @@ export class Hub {
   )
 
   readonly handOver = (jobs: ReadonlyArray<Job>): Effect.Effect<void> =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      Effect.forEach(jobs, (job) => this.start({ job, due: now + job.delay }), { concurrency: 16, discard: true }))
+    Effect.flatMap(
+      Clock.currentTimeMillis,
+      (now) =>
+        Effect.forEach(jobs, (job) => this.start({ job, due: now + job.delay }), { concurrency: 16, discard: true })
+    )
 
   private start(payload: typeof PerformSideEffect.payloadSchema.Type): Effect.Effect<void> {
     const executionId = executionIdOf(payload.job.id)
@@ -77,9 +80,11 @@ export class Hub {
       Effect.orDie,
       Effect.asVoid,
       // A side effect of a workflow is no part of it, and goes on when that is interrupted.
-      Effect.updateContext((context: Context.Context<never>) => Context.omit(WorkflowInstance)(context as any)),
+      Effect.updateContext((context: Context.Context<never>) =>
+        Context.omit(WorkflowEngine.WorkflowInstance)(context as any)
+      ),
       Effect.catchDefect((defect) => {
-        if (this.registration !== undefined || !/is not registered$/.test(String(defect))) return Effect.die(defect)
+        if (this.registration !== undefined || !String(defect).endsWith("is not registered")) return Effect.die(defect)
         this.early.set(executionId, payload)
         return Effect.void
       })
@@ -94,7 +99,7 @@ export class Hub {
         this.registration = Scope.makeUnsafe()
         yield* this.engine.register(PerformSideEffect, run).pipe(
           Scope.provide(this.registration),
-          Effect.provideService(WorkflowEngine, this.engine),
+          Effect.provideService(WorkflowEngine.WorkflowEngine, this.engine),
           Effect.updateContext(Context.omit(Scheduler.Scheduler, Tracer.ParentSpan) as any)
         ) as Effect.Effect<void>
       }
@@ -122,7 +127,7 @@ export class Hub {
 
   /** Until all executions are where a process without a worker can leave them. */
   readonly settled: Effect.Effect<void> = Effect.suspend(() =>
-    this.workers.size > 0 ? Effect.void : Effect.asVoid(Effect.timeoutOption(this.idle.await, "5 seconds"))
+    this.workers.size > 0 ? Effect.void : Effect.asVoid(Effect.timeoutOption(this.idle.await, "15 seconds"))
   )
 
   get inMemoryThreshold(): number {
@@ -190,8 +195,8 @@ export class Hub {
    * Ends this run of an execution, which goes on where there is a worker. A clock wakes it: nobody else would, where this
    * process does not.
    */
-  readonly park: Effect.Effect<never, never, WorkflowInstance> = Effect.gen({ self: this }, function*() {
-    const instance = yield* WorkflowInstance
+  readonly park: Effect.Effect<never, never, WorkflowEngine.WorkflowInstance> = Effect.gen({ self: this }, function*() {
+    const instance = yield* WorkflowEngine.WorkflowInstance
     const now = yield* Clock.currentTimeMillis
     this.parked.add(instance.executionId)
     yield* this.engine.scheduleClock(instance.workflow, {
@@ -243,9 +248,9 @@ export class Lease {
     })
 }
 
-const hubs = new WeakMap<WorkflowEngine["Service"], Hub>()
+const hubs = new WeakMap<WorkflowEngine.WorkflowEngine["Service"], Hub>()
 
-export const hubOf = (engine: WorkflowEngine["Service"]): Hub => {
+export const hubOf = (engine: WorkflowEngine.WorkflowEngine["Service"]): Hub => {
   let hub = hubs.get(engine)
   if (hub === undefined) {
     hub = new Hub(engine)

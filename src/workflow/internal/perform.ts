@@ -7,13 +7,13 @@ import * as Schema from "effect/Schema"
 import * as Activity from "effect/workflow/Activity"
 import * as DurableClock from "effect/workflow/DurableClock"
 import * as DurableDeferred from "effect/workflow/DurableDeferred"
-import { type WorkflowEngine, WorkflowInstance } from "effect/workflow/WorkflowEngine"
+import * as WorkflowEngine from "effect/workflow/WorkflowEngine"
 import * as Job from "../../engine/Job.ts"
 import type { Outcome } from "../../engine/Outcome.ts"
 import { type PerformSideEffect, SideEffectDead } from "./definition.ts"
 import { type Hub, Lease } from "./hub.ts"
 
-type Services = WorkflowEngine | WorkflowInstance
+type Services = WorkflowEngine.WorkflowEngine | WorkflowEngine.WorkflowInstance
 
 /** What is kept of how a delivery ended. */
 const Ended = /*#__PURE__*/ Schema.Union([
@@ -77,16 +77,13 @@ const delivery = Effect.fnUntraced(function*(
       begun = true
     })
   })
-  const ended = begun ? yield* performed(hub, lease, job, n) : yield* elsewhere(hub, lease, job, n)
-  if (ended !== undefined && ended._tag !== "Again") return ended
-  return yield* Activity.make({
-    name: `end/${n}`,
-    success: Ended,
-    execute: ended === undefined
-      ? Effect.map(Clock.currentTimeMillis, (now) => lost(job.progress, now))
-      : Effect.succeed(ended)
-  })
+  if (begun) return yield* performed(hub, lease, job, n)
+  const ended = yield* elsewhere(hub, lease, job, n)
+  return ended ?? (yield* recorded(n, Effect.map(Clock.currentTimeMillis, (now) => lost(job.progress, now))))
 })
+
+const recorded = (n: number, ended: Effect.Effect<Ended>) =>
+  Activity.make({ name: `end/${n}`, success: Ended, execute: ended })
 
 /** Another runner reads here how a delivery ended that its own runner could not finish in time. */
 const handedOn = (n: number) => DurableDeferred.make(`end/${n}`, { success: Ended })
@@ -101,15 +98,19 @@ const performed = Effect.fnUntraced(function*(
   job: Job.Job & { readonly progress: Job.Progress },
   n: number
 ): Effect.fn.Return<Ended, never, Services> {
-  const instance = yield* WorkflowInstance
+  const instance = yield* WorkflowEngine.WorkflowInstance
   const deferred = handedOn(n)
   return yield* Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(lease.perform(job), (fiber) => {
-      const ended = Effect.flatMap(
-        Fiber.join(fiber),
-        (outcome) => Effect.map(Clock.currentTimeMillis, (now) => endOf(outcome, job.progress, now))
+      let known: Ended | undefined
+      const ended = Effect.flatMap(Fiber.join(fiber), (outcome) =>
+        Effect.map(Clock.currentTimeMillis, (now) => known ??= endOf(outcome, job.progress, now)))
+      const kept = Effect.flatMap(
+        ended,
+        (value) =>
+          value._tag === "Again" ? recorded(n, Effect.succeed(value)) : Effect.succeed(value)
       )
-      return Effect.onInterrupt(restore(ended), () =>
+      return Effect.onInterrupt(restore(kept), () =>
         Effect.flatMap(ended, (value) =>
           hub.engine.deferredDone(deferred, {
             workflowName: instance.workflow._tag,

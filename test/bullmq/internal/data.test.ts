@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
+import type { Job } from "effect-side-effects/engine"
 import * as data from "../../../src/bullmq/internal/data.ts"
-import { Job } from "effect-side-effects/engine"
 
 const job: Job.Job = {
   id: "id",

@@ -68,8 +68,9 @@ const made = (
   subject: {
     name,
     dispatcher: ClusterSideEffects.dispatcher(),
-    layerWorker: ((group: any, options: any) =>
-      ClusterSideEffects.layerWorker(group, options).pipe(Layer.provide(Layer.fresh(cluster(prefix, true))))) as any,
+    layerWorker:
+      ((group: any, options: any) =>
+        ClusterSideEffects.layerWorker(group, options).pipe(Layer.provide(Layer.fresh(cluster(prefix, true))))) as any,
     dead: deadOf(prefix),
     patience: "20 seconds",
     deduplicates: true,

@@ -58,10 +58,12 @@ export const makeSqlite: Maker = (namespace, options) => {
   const client = SqliteClient.layer({ filename, synchronous: "OFF" })
   return {
     subject: subject("the outbox on SQLite", crashOf("outbox-sqlite", namespace)),
-    layer: Layer.fresh(SqlOutboxStore.layer().pipe(
-      Layer.provide(client),
-      Layer.provide(options?.child === true ? Layer.empty : Layer.effectDiscard(Effect.addFinalizer(() => remove)))
-    ))
+    layer: Layer.fresh(
+      SqlOutboxStore.layer().pipe(
+        Layer.provide(client),
+        Layer.provide(options?.child === true ? Layer.empty : Layer.effectDiscard(Effect.addFinalizer(() => remove)))
+      )
+    )
   }
 }
 
@@ -83,9 +85,11 @@ export const makePostgres: Maker = (namespace, options) => {
   const removed = Layer.effectDiscard(Effect.addFinalizer(() => Effect.orDie(dropAll))) as Layer.Layer<any>
   return {
     subject: subject("the outbox on PostgreSQL", crashOf("outbox-postgres", namespace)),
-    layer: Layer.fresh(SqlOutboxStore.layer({ table }).pipe(
-      Layer.provide(options?.child === true ? Layer.empty : removed),
-      Layer.provide(client)
-    ))
+    layer: Layer.fresh(
+      SqlOutboxStore.layer({ table }).pipe(
+        Layer.provide(options?.child === true ? Layer.empty : removed),
+        Layer.provide(client)
+      )
+    )
   }
 }

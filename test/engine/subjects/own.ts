@@ -1,3 +1,4 @@
+import type { Event, SideEffect, SideEffectGroup } from "effect-side-effects"
 import { Engine, EngineWorker, type Job } from "effect-side-effects/engine"
 import type * as EngineSuite from "effect-side-effects/engine/testing"
 import * as Clock from "effect/Clock"
@@ -6,7 +7,6 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Semaphore from "effect/Semaphore"
-import type { Event, SideEffect, SideEffectGroup } from "effect-side-effects"
 import type { Maker } from "./index.ts"
 
 // An engine of one's own, on an array: what it takes at least.
@@ -59,9 +59,11 @@ export const layerWorker = <S extends SideEffect.Any, Ev extends Event.Any>(
       const outcome = yield* worker.perform(job)
       const now = yield* Clock.currentTimeMillis
       if (outcome._tag === "Dead") dead.push({ id: job.id, error: outcome.error })
-      else if (outcome._tag === "Retry") rows.push({ job: { ...job, progress: outcome.progress }, due: now + outcome.delay })
-      else if (outcome._tag === "Snooze") rows.push({ job, due: now + outcome.delay })
-      else if (outcome._tag === "Release") rows.push({ job, due: now })
+      else if (outcome._tag === "Retry") {
+        rows.push({ job: { ...job, progress: outcome.progress }, due: now + outcome.delay })
+      } else if (outcome._tag === "Snooze") {
+        rows.push({ job, due: now + outcome.delay })
+      } else if (outcome._tag === "Release") rows.push({ job, due: now })
     })
     // Between taking and performing nothing is interrupted, or it would be lost.
     const turn = Effect.uninterruptibleMask((restore) =>

@@ -72,8 +72,7 @@ export const makeMemory: Maker = () =>
 
 // --- on Redis ---
 
-const keysOf = (pattern: string) =>
-  Redis.Redis.use(({ send }) => send<ReadonlyArray<string>>("KEYS", pattern))
+const keysOf = (pattern: string) => Redis.Redis.use(({ send }) => send<ReadonlyArray<string>>("KEYS", pattern))
 
 export const makeRedis: Maker = (namespace, options) => {
   const prefix = `persisted-queue:${namespace}:`
@@ -100,7 +99,11 @@ export const makeRedis: Maker = (namespace, options) => {
           return deadJob(id, element, lastFailure)
         })
       }),
-      crash: { command: Effect.sync(() => command("persisted-queue-redis", namespace)), recovery: "15 seconds", keepsProgress: true }
+      crash: {
+        command: Effect.sync(() => command("persisted-queue-redis", namespace)),
+        recovery: "15 seconds",
+        keepsProgress: true
+      }
     }
   )
 }
@@ -148,11 +151,13 @@ export const makePostgres: Maker = (namespace, options) =>
       })
     ),
     (table) =>
-      options?.child === true ? Layer.empty : Layer.effectDiscard(Effect.acquireRelease(Effect.void, () =>
-        Effect.gen(function*() {
-          const sql = yield* SqlClient.SqlClient
-          yield* sql`DROP TABLE IF EXISTS ${sql(table)}, ${sql(`${table}_migrations`)}`
-        }).pipe(Effect.orDie)))
+      options?.child === true ?
+        Layer.empty :
+        Layer.effectDiscard(Effect.acquireRelease(Effect.void, () =>
+          Effect.gen(function*() {
+            const sql = yield* SqlClient.SqlClient
+            yield* sql`DROP TABLE IF EXISTS ${sql(table)}, ${sql(`${table}_migrations`)}`
+          }).pipe(Effect.orDie)))
   )
 
 export const makeSqlite: Maker = (namespace, options) => {

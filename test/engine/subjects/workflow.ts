@@ -88,9 +88,9 @@ const runner = (prefix: string, ids: Set<string>, port: number | undefined) =>
       shardLockDisableAdvisory: true,
       shardLockExpiration: "4 seconds",
       shardLockRefreshInterval: "1 second",
-      refreshAssignmentsInterval: "100 millis",
-      entityMessagePollInterval: "50 millis",
-      entityReplyPollInterval: "50 millis",
+      refreshAssignmentsInterval: "300 millis",
+      entityMessagePollInterval: "200 millis",
+      entityReplyPollInterval: "200 millis",
       entityTerminationTimeout: "5 seconds",
       simulateRemoteSerialization: false
     })),

@@ -8,7 +8,7 @@ import type * as Intent from "../../../Intent.ts"
 import type * as SideEffectGroup from "../../../SideEffectGroup.ts"
 import * as SideEffects from "../../../SideEffects.ts"
 import { ensure, has, same, violated } from "../outbox/check.ts"
-import { Delayed, Happened, InA, InB, Prioritised, Queued, queueA, queueB, Task, Urgent } from "./definitions.ts"
+import { Delayed, Happened, InA, InB, Prioritised, queueA, queueB, Queued, Task, Urgent } from "./definitions.ts"
 import { honours, isEngine, type Stage, type Subject, type Test, test } from "./stage.ts"
 
 const rounding = 2
@@ -80,7 +80,8 @@ export const choosing: ReadonlyArray<Test> = [
   }, refuses("delay")),
   test("of those that wait, the ones of higher `priority` come first", function*(stage) {
     const { send } = yield* stage.live(Prioritised)
-    const takes = (priority: number) => stage.engine?.[Engine.TypeId].honours.problem?.({ name: Task._tag, priority }) === undefined
+    const takes = (priority: number) =>
+      stage.engine?.[Engine.TypeId].honours.problem?.({ name: Task._tag, priority }) === undefined
     const priorities = [0, 5, 1000, 1, ...takes(-3) ? [-3] : []]
     const sent = yield* Effect.forEach(
       priorities,

@@ -20,10 +20,12 @@ const attemptsOf = (deliveries: ReadonlyArray<Begun>) => deliveries.map(({ attem
 const pausesOf = (deliveries: ReadonlyArray<Begun>) =>
   deliveries.slice(1).map(({ at }, index) => at - (deliveries[index]!.ended?.at ?? Infinity))
 
-const noMore = Effect.fnUntraced(function*(stage: Stage, contract: string, intent: { readonly id: string }, expected: ReadonlyArray<number>) {
-  yield* stage.quiet
-  yield* same(contract, attemptsOf(stage.deliveriesOf(intent)), expected)
-})
+const noMore = Effect.fnUntraced(
+  function*(stage: Stage, contract: string, intent: { readonly id: string }, expected: ReadonlyArray<number>) {
+    yield* stage.quiet
+    yield* same(contract, attemptsOf(stage.deliveriesOf(intent)), expected)
+  }
+)
 
 export const ending: ReadonlyArray<Test> = [
   test("a failure is tried again as `retry` says, with attempts that count up", function*(stage) {
@@ -152,14 +154,19 @@ export const ending: ReadonlyArray<Test> = [
   }),
   test("what is snoozed at first comes back as its first attempt", function*(stage) {
     let count = 0
-    yield* stage.work({ handle: () => ++count <= 3 ? SideEffect.snooze("20 millis") : Effect.void, task: { maxAttempts: 1 } })
+    yield* stage.work({
+      handle: () => ++count <= 3 ? SideEffect.snooze("20 millis") : Effect.void,
+      task: { maxAttempts: 1 }
+    })
     const { send } = yield* stage.live()
     const sent = yield* send(Task, { label: "one" })
     yield* stage.performed("what was snoozed comes back", sent)
     yield* same("a snooze takes the attempt back", attemptsOf(stage.deliveriesOf(sent)), [1, 1, 1, 1])
   }),
   test("`onExhausted` runs once, after the last attempt, with its cause", function*(stage) {
-    const seen: Array<{ readonly cause: string; readonly attempt: number; readonly key: string; readonly after: number }> = []
+    const seen: Array<
+      { readonly cause: string; readonly attempt: number; readonly key: string; readonly after: number }
+    > = []
     yield* stage.work({
       handle: ({ attempt }) => refuse(`attempt ${attempt}`),
       task: {

@@ -1,7 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as ChildProcess from "effect/process/ChildProcess"
+import type * as ChildProcess from "effect/process/ChildProcess"
 import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Stream from "effect/Stream"
 import * as Engine from "../../../engine/Engine.ts"
@@ -120,11 +120,15 @@ export const losing: ReadonlyArray<Test> = [
     yield* stage.quiet
     const times = [one, two, three].map(({ id }) => stage.deliveriesOf({ id }).length)
     if (stage.subject.deduplicates) {
-      yield* same("a job that is handed over twice is performed once, also when it has been performed meanwhile", times, [
-        1,
-        1,
-        1
-      ])
+      yield* same(
+        "a job that is handed over twice is performed once, also when it has been performed meanwhile",
+        times,
+        [
+          1,
+          1,
+          1
+        ]
+      )
     } else if (times[0]! < 2) {
       return yield* violated("the subject says that it does not tell jobs apart by their id", "several times", times)
     }

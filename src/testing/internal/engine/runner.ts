@@ -27,14 +27,19 @@ const report = (what: Omit<Report, "at">): Effect.Effect<void> =>
 
 class NotYet extends /*#__PURE__*/ Data.TaggedError("NotYet")<{ readonly message: string }> {}
 
-const handler = Errand.toLayer(({ label, millis = 0, mode }, { attempt, idempotencyKey: key, intent: { id } }) =>
-  Effect.gen(function*() {
-    yield* report({ suite: "begin", id, key, label, attempt })
-    if (millis > 0) yield* Effect.sleep(millis)
-    if (mode === "fail-then-hang" && attempt === 1) return yield* Effect.fail(new NotYet({ message: "It fails the first time." }))
-    if (mode !== "done") return yield* Effect.never
-    yield* report({ suite: "end", id, key, label, attempt })
-  }), { retry: Schedule.spaced("10 millis") })
+const handler = Errand.toLayer(
+  ({ label, millis = 0, mode }, { attempt, idempotencyKey: key, intent: { id } }) =>
+    Effect.gen(function*() {
+      yield* report({ suite: "begin", id, key, label, attempt })
+      if (millis > 0) yield* Effect.sleep(millis)
+      if (mode === "fail-then-hang" && attempt === 1) {
+        return yield* Effect.fail(new NotYet({ message: "It fails the first time." }))
+      }
+      if (mode !== "done") return yield* Effect.never
+      yield* report({ suite: "end", id, key, label, attempt })
+    }),
+  { retry: Schedule.spaced("10 millis") }
+)
 
 export const runWorker = <E, R>(
   layerWorker: (group: typeof Errands, options?: EngineWorker.Options) => Layer.Layer<never, E, R>,

@@ -3,6 +3,8 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Formatter from "effect/Formatter"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
@@ -81,6 +83,8 @@ export const make = Effect.fnUntraced(function*(subject: Subject) {
   const scope = yield* Effect.scope
   const start = yield* Clock.currentTimeMillis
   const patience = Duration.fromInputUnsafe(subject.patience ?? "10 seconds")
+  // The longest `gracePeriod` of all cases, and the time that a handler has which cannot be interrupted.
+  const closingPatience = Duration.sum(patience, Duration.seconds(8))
   const begun: Array<Begun> = []
   const changed = Latch.makeUnsafe()
   const engine: Engine.Engine<any, any> | undefined = Engine.isEngine(subject.dispatcher)
@@ -89,13 +93,15 @@ export const make = Effect.fnUntraced(function*(subject: Subject) {
 
   /** What has happened, for people. */
   const history = () =>
-    begun.length === 0 ? ["no handler has begun"] : begun.map(({ at, attempt, ended, name, payload, worker }) =>
-      `+${at - start} ms, ${worker}: ${name} ${JSON.stringify(payload)}, attempt ${attempt}, ${
-        ended === undefined
-          ? "running"
-          : `${Exit.isSuccess(ended.exit) ? "done" : endOf(ended.exit.cause)} after ${ended.at - at} ms`
-      }`
-    )
+    begun.length === 0 ?
+      ["no handler has begun"] :
+      begun.map(({ at, attempt, ended, name, payload, worker }) =>
+        `+${at - start} ms, ${worker}: ${name} ${Formatter.format(payload).slice(0, 200)}, attempt ${attempt}, ${
+          ended === undefined
+            ? "running"
+            : `${Exit.isSuccess(ended.exit) ? "done" : endOf(ended.exit.cause)} after ${ended.at - at} ms`
+        }`
+      )
 
   /** Waits until what `look` looks for is there. */
   const until = <A>(
@@ -137,8 +143,16 @@ export const make = Effect.fnUntraced(function*(subject: Subject) {
 
   const work = Effect.fnUntraced(function*({ as = "worker", group = Suite, handle, task: options, worker }: Working) {
     const own = yield* Scope.make()
-    const close = Scope.close(own, Exit.void)
-    yield* Effect.addFinalizer(() => close)
+    // In a fiber of its own: what never ends is not waited for.
+    const close = Effect.flatMap(
+      Effect.forkDetach(Scope.close(own, Exit.void), { startImmediately: true }),
+      (closing) =>
+        Effect.flatMap(Effect.timeoutOption(Fiber.await(closing), closingPatience), ({ _tag }) =>
+          _tag === "Some"
+            ? Effect.void
+            : violated("closing a worker ends", `within ${Duration.format(closingPatience)}`, history()))
+    )
+    yield* Effect.addFinalizer(() => Effect.ignore(close))
     const handler = (sideEffect: SideEffect.Any) =>
       (sideEffect as SideEffect.SideEffect<string, any>).toLayer(
         (payload, delivery) =>
@@ -185,7 +199,8 @@ export const make = Effect.fnUntraced(function*(subject: Subject) {
   /** What programs use to enqueue. */
   const live = Effect.fnUntraced(function*(...args: Parameters<typeof buildLive>) {
     const context = yield* buildLive(...args)
-    const run = <A, E>(effect: Effect.Effect<A, E, any>): Effect.Effect<A, E> => Effect.provideContext(effect, context) as Effect.Effect<A, E>
+    const run = <A, E>(effect: Effect.Effect<A, E, any>): Effect.Effect<A, E> =>
+      Effect.provideContext(effect, context) as Effect.Effect<A, E>
     return {
       run,
       /** In a boundary of its own. */
