@@ -156,6 +156,13 @@ const Tables = Layer.effectDiscard(Effect.gen(function*() {
   )
 }))
 
+const Settings = ConfigProvider.layer(
+  ConfigProvider.orElse(
+    ConfigProvider.fromUnknown({ PREFIX: `cluster_example_${process.pid}` }),
+    ConfigProvider.fromEnv()
+  )
+)
+
 export const program = run.pipe(
   Effect.scoped,
   Effect.provide(Sending.pipe(
@@ -163,13 +170,8 @@ export const program = run.pipe(
     Layer.provideMerge(Postgres),
     Layer.merge(NodeServices.layer),
     // The cluster tells of each runner that comes and goes.
-    Layer.provide(Logger.layer([]))
-  )),
-  Effect.provide(ConfigProvider.layer(
-    ConfigProvider.orElse(
-      ConfigProvider.fromUnknown({ PREFIX: `cluster_example_${process.pid}` }),
-      ConfigProvider.fromEnv()
-    )
+    Layer.provide(Logger.layer([])),
+    Layer.provideMerge(Settings)
   ))
 )
 

@@ -44,7 +44,7 @@ import type { Dead, Outcome } from "./Outcome.ts"
  * - `retry`: for side effects that say nothing about retries. Default: exponential from 2 seconds to an hour, jittered,
  *   20 attempts.
  * - `maxCrashes` (default 3): how often the process may be lost while it holds a job.
- * - `unknown` (default 1 hour): how long after it was made a job waits whose name this worker does not know, as in a rolling
+ * - `unknown` (default 1 hour): how long after it was due first a job waits whose name this worker does not know, as in a rolling
  *   release. Then it is dead.
  * - `policy`: for what handlers enqueue themselves, as in `LiveLayer`.
  * - `onDead`: runs for each job that died, beside the error in the log.
@@ -188,7 +188,7 @@ export const make = Effect.fnUntraced(function*<E, R>(
 
   /** Whoever knows it may be on its way, as in a rolling release. */
   const stranger = (job: Job): Effect.Effect<Outcome> => {
-    const left = job.createdAt + unknown - clock.currentTimeMillisUnsafe()
+    const left = job.createdAt + job.delay + unknown - clock.currentTimeMillisUnsafe()
     return left > 0
       ? Effect.succeed({ _tag: "Snooze", delay: Math.ceil(Math.min(left, glance, Math.max(1000, unknown / 10))) })
       : buried(job, {

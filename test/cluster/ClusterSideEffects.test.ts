@@ -204,8 +204,7 @@ describe("with a database", () => {
         yield* go.open
         yield* Deferred.await(done)
       }).pipe(
-        Effect.provide(sending.pipe(Layer.provideMerge(cluster()))),
-        Effect.provide(database),
+        Effect.provide(sending.pipe(Layer.provideMerge(cluster()), Layer.provideMerge(database))),
         Effect.scoped
       )
       const of = (account: number) => ended.filter((one) => one.startsWith(`${account} `)).map((one) => one.split(" "))
@@ -272,8 +271,7 @@ describe("with a database", () => {
 describe("what it refuses", () => {
   const failed = (layer: Layer.Layer<never, never, any>, on: Layer.Layer<any> = TestRunner.layer) =>
     Effect.scoped(Layer.build(layer)).pipe(
-      Effect.provide(Book.toLayer(() => Effect.void)),
-      Effect.provide(on),
+      Effect.provide(Layer.merge(Book.toLayer(() => Effect.void), on)),
       Effect.exit,
       Effect.map((exit) => Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "it was built")
     ) as Effect.Effect<string>

@@ -193,52 +193,56 @@ describe("Outbox.layerRelay, killed between hand-over and settle", () => {
       return Effect.sync(() => child.kill("SIGKILL"))
     })
 
-  it.live("it is handed over again with the same id: one job where the engine can tell, one more where it cannot", () =>
-    Effect.gen(function*() {
-      const directory = yield* Effect.acquireRelease(
-        Effect.sync(() => mkdtempSync(join(tmpdir(), "relay-"))),
-        (directory) => Effect.sync(() => rmSync(directory, { recursive: true }))
-      )
-      const sqlite = SqliteClient.layer({ filename: join(directory, "outbox.db") })
-      const Services = Layer.provideMerge(
-        SideEffects.LiveLayer(Jobs, { dispatcher: Outbox.dispatcher() }),
-        Layer.provide(SqlOutboxStore.layer(), sqlite)
-      )
-      yield* Effect.gen(function*() {
-        yield* SideEffects.boundary(Effect.all([job("a", { key: "order 1" }), job("b", { key: "order 2" })]))
-        const offered = (yield* entries).map(({ id, key }) => ({ id, key }))
+  it.live(
+    "it is handed over again with the same id: one job where the engine can tell, one more where it cannot",
+    () =>
+      Effect.gen(function*() {
+        const directory = yield* Effect.acquireRelease(
+          Effect.sync(() => mkdtempSync(join(tmpdir(), "relay-"))),
+          (directory) => Effect.sync(() => rmSync(directory, { recursive: true }))
+        )
+        const sqlite = SqliteClient.layer({ filename: join(directory, "outbox.db") })
+        const Services = Layer.provideMerge(
+          SideEffects.LiveLayer(Jobs, { dispatcher: Outbox.dispatcher() }),
+          Layer.provide(SqlOutboxStore.layer(), sqlite)
+        )
+        yield* Effect.gen(function*() {
+          yield* SideEffects.boundary(Effect.all([job("a", { key: "order 1" }), job("b", { key: "order 2" })]))
+          const offered = (yield* entries).map(({ id, key }) => ({ id, key }))
 
-        // Two of them: what has lost its process twice is a suspect, and is handed over all the same.
-        assert.strictEqual(yield* died(directory), "SIGKILL")
-        assert.strictEqual(yield* died(directory), "SIGKILL")
-        assert.deepStrictEqual((yield* entries).map(({ state }) => state === "done"), [false, false])
-        const lost = readFileSync(join(directory, "taken"), "utf8").trim().split("\n").map((line) => JSON.parse(line))
-        assert.strictEqual(new Set(lost.map(({ pid }) => pid)).size, 2)
-        assert.deepStrictEqual(lost.map(({ id, key }) => ({ id, key })), [...offered, ...offered])
+          // Two of them: what has lost its process twice is a suspect, and is handed over all the same.
+          assert.strictEqual(yield* died(directory), "SIGKILL")
+          assert.strictEqual(yield* died(directory), "SIGKILL")
+          assert.deepStrictEqual((yield* entries).map(({ state }) => state === "done"), [false, false])
+          const lost = readFileSync(join(directory, "taken"), "utf8").trim().split("\n").map((line) => JSON.parse(line))
+          assert.strictEqual(new Set(lost.map(({ pid }) => pid)).size, 2)
+          assert.deepStrictEqual(lost.map(({ id, key }) => ({ id, key })), [...offered, ...offered])
 
-        // What they had accepted when their relay died.
-        const [clever, simple] = [recording({ deduplicates: true }), recording()]
-        clever.jobs.push(...offered.map(({ id, key }) => ({ ...jobOf(id), key })))
-        simple.jobs.push(...lost.map(({ id, key }) => ({ ...jobOf(id), key })))
-        const both = Engine.dispatcher({
-          name: "both",
-          honours: everything,
-          connect: Effect.gen(function*() {
-            const [one, two] = yield* Effect.all([
-              clever.engine[Engine.TypeId].connect,
-              simple.engine[Engine.TypeId].connect
-            ])
-            return { handOver: (jobs) => Effect.andThen(two.handOver(jobs), one.handOver(jobs)) }
+          // What they had accepted when their relay died.
+          const [clever, simple] = [recording({ deduplicates: true }), recording()]
+          clever.jobs.push(...offered.map(({ id, key }) => ({ ...jobOf(id), key })))
+          simple.jobs.push(...lost.map(({ id, key }) => ({ ...jobOf(id), key })))
+          const both = Engine.dispatcher({
+            name: "both",
+            honours: everything,
+            connect: Effect.gen(function*() {
+              const [one, two] = yield* Effect.all([
+                clever.engine[Engine.TypeId].connect,
+                simple.engine[Engine.TypeId].connect
+              ])
+              return { handOver: (jobs) => Effect.andThen(two.handOver(jobs), one.handOver(jobs)) }
+            })
           })
-        })
-        yield* relay({ "**": both }, { lease: "300 millis", pollInterval: "50 millis" })
-        yield* SideEffects.drain
-        assert.deepStrictEqual(yield* states, ["a done", "b done"])
-        assert.deepStrictEqual(clever.jobs.map(({ id, key }) => ({ id, key })), offered)
-        const bySimple = simple.jobs.map(({ id, key }) => `${id} ${key}`)
-        assert.sameMembers(bySimple, [...lost, ...offered].map(({ id, key }) => `${id} ${key}`))
-      }).pipe(Effect.provide(Services))
-    }).pipe(Effect.scoped))
+          yield* relay({ "**": both }, { lease: "300 millis", pollInterval: "50 millis" })
+          yield* SideEffects.drain
+          assert.deepStrictEqual(yield* states, ["a done", "b done"])
+          assert.deepStrictEqual(clever.jobs.map(({ id, key }) => ({ id, key })), offered)
+          const bySimple = simple.jobs.map(({ id, key }) => `${id} ${key}`)
+          assert.sameMembers(bySimple, [...lost, ...offered].map(({ id, key }) => `${id} ${key}`))
+        }).pipe(Effect.provide(Services))
+      }).pipe(Effect.scoped),
+    60_000
+  )
 })
 
 /** On a clock that stands still until the test says so. */
@@ -677,6 +681,25 @@ describe("Outbox.layerRelay", () => {
         yield* relay({ "**": two.engine }, { id: "r2", batchSize: 5 })
         yield* quiet
         assert.sameMembers(two.taken(), ids(20))
+      }))
+
+    test("what is claimed behind a batch that is refused is handed back with it", () =>
+      Effect.gen(function*() {
+        const gate = yield* Deferred.make<void>()
+        const { engine, state, taken } = recording()
+        state.before = Deferred.await(gate)
+        yield* jobs(ids(20))
+        yield* relay({ "**": engine }, { batchSize: 10 })
+        yield* quiet
+        const store = yield* Store
+        assert.strictEqual(yield* store.count({ states: ["running"] }), 20)
+        state.down = true
+        yield* Deferred.succeed(gate, undefined)
+        yield* quiet
+        assert.deepStrictEqual(yield* states, ids(20).map((id) => `${id} pending`))
+        state.down = false
+        yield* TestClock.adjust("1 second")
+        assert.sameMembers(taken(), ids(20))
       }))
 
     test("one that goes away while a batch is sorted out", () =>

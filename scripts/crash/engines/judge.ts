@@ -48,7 +48,9 @@ export const storyOf = (logs: string): Story => {
   const units = new Map<string, "tries" | "succeeded" | "failed" | "unsure">()
   const wishes = new Map<string, Wish & { readonly unit: string }>()
   const deliveries = new Map<string, Delivery>()
-  for (const line of lines) if (line.is === "begun") deliveries.set(line.delivery, { ...line, begun: line.at, ended: undefined })
+  for (const line of lines) {
+    if (line.is === "begun") deliveries.set(line.delivery, { ...line, begun: line.at, ended: undefined })
+  }
   for (const line of lines) {
     switch (line.is) {
       case "tries":
@@ -82,6 +84,9 @@ export const missing = ({ deliveries, units, wishes }: Story): ReadonlyArray<str
 /** How long settling may take after the handler has ended, on a machine that is busy. */
 const settling = 1000
 
+/** How late its death may be noticed here, by when it has shown no sign of life for long. */
+const noticing = 5000
+
 /** For how long something may be held before it is begun: as long as the lock that somebody who stands still loses. */
 const holding = 3000
 
@@ -107,7 +112,8 @@ export const judge = (world: World): Verdict => {
   wrong += some(
     "there twice, with another id or key",
     [...byWish].flatMap(([wish, all]) =>
-      new Set(all.map(({ id, key }) => `${id} ${key}`)).size > 1 || (wishes.get(wish)?.key ?? all[0]!.id) !== all[0]!.key
+      new Set(all.map(({ id, key }) => `${id} ${key}`)).size > 1 ||
+        (wishes.get(wish)?.key ?? all[0]!.id) !== all[0]!.key
         ? [wish]
         : []
     )
@@ -127,9 +133,13 @@ export const judge = (world: World): Verdict => {
     }
   }
   const stills = lines.filter((line) => line.is === "stood still")
+  // Lines are by time.
+  const lastSign = new Map(lines.map(({ at, by }) => [by, at]))
   const isHeld = ({ begun, by, ended }: Delivery): boolean => {
     const death = world.deaths.get(by)
-    return death !== undefined && death.at >= begun && (ended === undefined || death.at <= ended.at + settling)
+    if (death === undefined || death.at < begun) return false
+    return ended === undefined || death.at <= ended.at + settling ||
+      (lastSign.get(by)! <= ended.at + settling && death.at <= ended.at + noticing)
   }
   const whyAgain = (one: Delivery, all: ReadonlyArray<Delivery>): string | undefined =>
     // Also an attempt that failed: it is put back and settled, and both may be there when that was cut short.
@@ -139,7 +149,9 @@ export const judge = (world: World): Verdict => {
       ? "handed back"
       : (handed.get(one.id) ?? 0) > 1
       ? "relayed again"
-      : stills.some(({ at, by }) => by === one.by && at >= one.begun - holding && at <= (one.ended?.at ?? Infinity) + settling)
+      : stills.some(({ at, by }) =>
+          by === one.by && at >= one.begun - holding && at <= (one.ended?.at ?? Infinity) + settling
+        )
       ? "stood still"
       : undefined
   const causes = new Map<string, number>()

@@ -5,6 +5,7 @@ import * as Envelope from "effect/cluster/Envelope"
 import * as Outgoing from "effect/cluster/Message"
 import * as Sharding from "effect/cluster/Sharding"
 import * as Context from "effect/Context"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as RpcClient from "effect/rpc/RpcClient"
@@ -33,8 +34,8 @@ export const make = (options: Options = {}): Engine.Engine<never, Sharding.Shard
       const send = sendTo(sharding, type)
       return {
         handOver: (jobs) =>
-          Effect.withFiber((fiber) => {
-            if (inTransaction(fiber.context)) return Effect.fail(new Error(insideOf(jobs)))
+          Effect.withFiber((fiber): Effect.Effect<void, unknown> => {
+            if (inTransaction(fiber.context)) return Effect.fail(new InsideTransaction({ message: insideOf(jobs) }))
             return Effect.forEach(
               rows(jobs.map((job) => new Message({ job, order: orderBy(job) }))),
               (row) => Effect.forEach(row, send, { discard: true }),
@@ -76,6 +77,8 @@ const sendTo = (sharding: Sharding.Sharding["Service"], entityType: string) => {
       )
     })
 }
+
+class InsideTransaction extends /*#__PURE__*/ Data.TaggedError("InsideTransaction")<{ readonly message: string }> {}
 
 const inTransaction = ({ mapUnsafe }: Context.Context<never>): boolean => {
   for (const key of mapUnsafe.keys()) if (transaction.isKey(key)) return true

@@ -45,7 +45,7 @@ const take = (sharding: Sharding.Sharding["Service"], type: string, group: strin
     )
   }
   types.add(type)
-  return Effect.sync(() => types.delete(type))
+  return types
 }
 
 export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, options: Options = {}) {
@@ -63,7 +63,10 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
       `${who} needs a cluster that keeps messages, and this one has no MessageStorage. Give it SQL storage.`
     )
   }
-  yield* Effect.acquireRelease(Effect.sync(() => take(sharding, type, group.name)), (leave) => leave)
+  yield* Effect.acquireRelease(
+    Effect.sync(() => take(sharding, type, group.name)),
+    (types) => Effect.sync(() => types.delete(type))
+  )
   const worker = yield* EngineWorker.make(who, dispatcher.make({ entity: type, orderBy }), group, options)
   const book = journal.make(sharding, storage, () => clock.currentTimeMillisUnsafe())
   yield* Effect.forkScoped(book.watch)
@@ -91,26 +94,18 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     const { address, payload: { job } } = request
     const journals = book.of(request)
     let { due, progress } = journals
-    let held = false
-    const leave = Effect.suspend(() => {
-      if (!held) return Effect.void
-      held = false
-      return slots.release(1)
-    })
-    // With its answer it is over, and not before: so no more answers are on their way than handlers may run.
-    yield* Effect.addFinalizer(() => leave)
     while (true) {
       const pause = due - clock.currentTimeMillisUnsafe()
       if (pause > 0) yield* Effect.interruptible(Effect.sleep(pause))
       yield* Effect.interruptible(slots.take(1))
-      held = true
       // Whoever has the shard now performs it, and those before it as well.
-      if (!sharding.hasShardId(address.shardId)) return yield* moved
+      if (!sharding.hasShardId(address.shardId)) return yield* Effect.andThen(slots.release(1), moved)
       yield* journals.begin(progress)
       const outcome = yield* delivery({ ...job, progress })
+      // Answers are on their way together: those of a shard share the look at its lock.
+      yield* slots.release(1)
       if (outcome._tag === "Done") return
       if (outcome._tag === "Dead") return yield* new Buried({ reason: outcome.reason, error: outcome.error })
-      yield* leave
       switch (outcome._tag) {
         case "Release":
           yield* journals.stay(progress)
