@@ -12,12 +12,14 @@
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Dispatcher from "../Dispatcher.ts"
 import type * as Intent from "../Intent.ts"
 import { enumerate } from "../internal/lines.ts"
+import * as transactions from "../internal/transaction.ts"
 import * as Job from "./Job.ts"
 
 /**
@@ -192,6 +194,7 @@ const opened = (
     Effect.sync(() => {
       for (const intent of intents) port.settle({ _tag: "Dispatched", intent, by, attempts: 0 })
     })
+  let warned = false
   return {
     drain,
     check: (intent) => check(intent, "was enqueued with"),
@@ -199,8 +202,11 @@ const opened = (
       Effect.withFiber((fiber) => {
         const inside = transaction?.isOpen(fiber.context) === true
         const now = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+        const handing = Effect.suspend(() => handOver(intents.map((intent) => Job.fromIntent(intent, now))))
+        const early = !warned && !inside && transactions.isOpen(fiber.context)
+        warned ||= early
         return Effect.flatMap(
-          Effect.suspend(() => handOver(intents.map((intent) => Job.fromIntent(intent, now)))),
+          early ? Effect.andThen(Effect.logWarning(earlyMessage(name, intents[0]!)), handing) : handing,
           (duplicates) => {
             const taken = duplicates === undefined || duplicates.length === 0
               ? intents
@@ -214,6 +220,11 @@ const opened = (
       })
   }
 }
+
+const earlyMessage = (engine: string, { name }: Intent.Any): string =>
+  `Side effect "${name}" is handed over to ${engine} while a transaction is open: if that is rolled back, it is performed ` +
+  "all the same. Hand over after the commit with SqlSideEffects.afterCommit(dispatcher), or through the outbox with " +
+  "Outbox.layerRelay. This is said once."
 
 const without = (
   intents: ReadonlyArray<Intent.Any>,
@@ -245,8 +256,20 @@ const checkOf = (
       const message = `Side effect "${name}" ${how} ${value}, and ${problem}`
       throw new UnsupportedOption({ sideEffect: name, option, engine, message })
     }
+    // What it cannot take at all is not to be named in queues.
+    const problem = honours.problem?.(told)
+    if (problem !== undefined) {
+      refuse(
+        problem.option,
+        `${problem.option} ${String(told[problem.option])}`,
+        `${engine} cannot take that: ${problem.problem}`
+      )
+    }
     const elsewhere = `Leave it out, or route it to an engine that has: Dispatcher.route.`
     if (delay !== undefined && !honours.delay) refuse("delay", "a delay", `${engine} has none. ${elsewhere}`)
+    if (delay !== undefined && !(Duration.toMillis(Duration.fromInputUnsafe(delay)) <= Job.longest)) {
+      refuse("delay", "a delay of more than 10 years", "queues hold no such times. Give it a shorter one.")
+    }
     if (priority !== undefined && priority !== 0 && !honours.priority) {
       refuse("priority", `priority ${priority}`, `${engine} has no priorities. ${elsewhere}`)
     }
@@ -258,14 +281,6 @@ const checkOf = (
         honours.queue
           ? `no worker of ${engine} would look there: it knows ${quoted}. Name it in queues, of the dispatcher and of the worker.`
           : `${engine} has no queues. Leave it out, or route it by queue: Dispatcher.route([[{ queue: "${queue}" }, ...]]).`
-      )
-    }
-    const problem = honours.problem?.(told)
-    if (problem !== undefined) {
-      refuse(
-        problem.option,
-        `${problem.option} ${String(told[problem.option])}`,
-        `${engine} cannot take that: ${problem.problem}`
       )
     }
   }

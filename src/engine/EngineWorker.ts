@@ -21,6 +21,7 @@ import type * as Dispatcher from "../Dispatcher.ts"
 import type * as Event from "../Event.ts"
 import { checkNumber } from "../internal/check.ts"
 import * as describe from "../internal/describe.ts"
+import { enumerate } from "../internal/lines.ts"
 import * as Layers from "../Layers.ts"
 import type * as Policy from "../Policy.ts"
 import type * as SideEffect from "../SideEffect.ts"
@@ -127,6 +128,8 @@ export const interrupted: typeof deliver.interrupted = deliver.interrupted
 /** How long a job waits at a time for somebody who knows its name, in milliseconds. */
 const glance = 30_000
 
+const quote = (text: string): string => `"${text}"`
+
 interface Running {
   readonly id: string
   released: boolean
@@ -186,11 +189,28 @@ export const make = Effect.fnUntraced(function*<E, R>(
       Effect.as(dead)
     )
 
+  const told = new Set<string>()
+  /** Said once for each name, and for no more names than anybody reads. */
+  const tell = (name: string): Effect.Effect<void> => {
+    if (told.has(name) || told.size >= 100) return Effect.void
+    told.add(name)
+    return Effect.logWarning(
+      `${who} of group "${group.name}" was given side effect "${name}", which is not in the group. It is put back for a ` +
+        `worker that has it, and is dead ${
+          Duration.format(Duration.millis(unknown))
+        } after it was due. Start that worker, add ` +
+        "the side effect to the group, or name the old name in aliases where it was renamed."
+    )
+  }
+
   /** Whoever knows it may be on its way, as in a rolling release. */
   const stranger = (job: Job): Effect.Effect<Outcome> => {
     const left = job.createdAt + job.delay + unknown - clock.currentTimeMillisUnsafe()
     return left > 0
-      ? Effect.succeed({ _tag: "Snooze", delay: Math.ceil(Math.min(left, glance, Math.max(1000, unknown / 10))) })
+      ? Effect.as(tell(job.name), {
+        _tag: "Snooze",
+        delay: Math.ceil(Math.min(left, glance, Math.max(1000, unknown / 10)))
+      })
       : buried(job, {
         _tag: "Dead",
         reason: "unknown",
@@ -273,6 +293,20 @@ export const make = Effect.fnUntraced(function*<E, R>(
     )
   })
 
-  const queues = options.queues ?? [...new Set([defaultQueue, ...Engine.queuesOf(Layers.toldOf(group))])]
+  const named = [...new Set([defaultQueue, ...Engine.queuesOf(Layers.toldOf(group))])]
+  const queues = options.queues ?? named
+  const strange = queues.filter((queue) => !named.includes(queue))
+  const missed = named.filter((queue) => queue !== defaultQueue && !queues.includes(queue))
+  // Either alone may be meant: a queue that only calls of enqueue name, and a worker elsewhere. Both look like a typo.
+  if (strange.length > 0 && missed.length > 0) {
+    yield* Effect.logWarning(
+      `${who} of group "${group.name}" looks into ${
+        enumerate(strange.map(quote))
+      }, which no definition or binding names, and ` +
+        `not into ${
+          enumerate(missed.map(quote))
+        }, which they do. Is a name mistyped, or does another worker look there?`
+    )
+  }
   return { names: new Set(names.keys()), queues, concurrency, perform, release, close } satisfies EngineWorker
 })

@@ -19,6 +19,14 @@ import * as describe from "../internal/describe.ts"
 export const defaultQueue = "default"
 
 /**
+ * The longest pause of a job, in milliseconds: 10 years. Queues keep times in numbers that end somewhere.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const longest = 315_360_000_000
+
+/**
  * What has happened to a job so far.
  *
  * **Details**

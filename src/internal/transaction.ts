@@ -6,6 +6,12 @@ const prefix = "effect/sql/SqlClient/TransactionConnection"
 /** Whether a context has the open transaction of some SQL client under this key. */
 export const isKey = (key: string): boolean => key.startsWith(prefix)
 
+/** Whether a fiber with this context is in a transaction of some SQL client. */
+export const isOpen = (context: Context.Context<never>): boolean => {
+  for (const key of context.mapUnsafe.keys()) if (isKey(key)) return true
+  return false
+}
+
 /** By the context of the fiber that dispatches: a batch is dispatched in one. */
 const left = new WeakMap<Context.Context<never>, Context.Context<never>>()
 

@@ -68,6 +68,11 @@ import * as worker from "./internal/worker.ts"
  * So what a lost process held is performed elsewhere after 25 seconds on Redis and 21 on SQL at most, instead of 2 minutes.
  * A process that stands still for longer than `lockExpiration` counts as lost.
  *
+ * **Gotchas**
+ *
+ * `NodeRedis.layer` connects when it is built, and where Redis is away it fails with a `RedisError` whose message is empty:
+ * what happened is in its `cause`.
+ *
  * **Example** (A store on Redis)
  *
  * ```ts no-run

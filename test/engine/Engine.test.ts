@@ -1,14 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Decision, Dispatcher, Event, type Intent, SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
 import { Engine, type Job } from "effect-side-effects/engine"
+import { SqlSideEffects } from "effect-side-effects/sql"
+import { SqliteClient } from "effect-side-effects/sqlite"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
+import { logs } from "../fixtures.ts"
 
 class NoServer extends Data.TaggedError("NoServer")<{ readonly message: string }> {}
 
@@ -283,6 +287,56 @@ describe("an option that the engine does not honour", () => {
       assert.deepInclude(error, { option: "priority" })
       assert.match(error.message, /with priority 10, and stub cannot take that: it has priorities up to 9\.$/)
     }))
+})
+
+describe("a delay", () => {
+  it.effect("that no queue can hold is refused at the call", () =>
+    Effect.gen(function*() {
+      for (const delay of [Duration.infinity, "4000 days"] as const) {
+        const defect = yield* diesWith(mail({ delay }), live(stub().dispatcher))
+        assert.instanceOf(defect, Engine.UnsupportedOption)
+        assert.match(defect.message, /"shop:mail" was enqueued with a delay of more than 10 years/)
+      }
+      assert.strictEqual(yield* diesWith(mail({ delay: "3600 days" }), live(stub().dispatcher)), undefined)
+    }))
+})
+
+describe("inside a transaction that the engine knows nothing of", () => {
+  const inside = (effect: Effect.Effect<unknown, unknown, SideEffects.SideEffects<"shop:mail">>) =>
+    Effect.updateContext(
+      effect,
+      (context: Context.Context<SideEffects.SideEffects<"shop:mail">>) =>
+        Context.makeUnsafe<SideEffects.SideEffects<"shop:mail">>(
+          new Map([...context.mapUnsafe, ["effect/sql/SqlClient/TransactionConnection/1", [{}, 0]]])
+        )
+    )
+
+  it.effect("it says once that a rollback takes nothing back", () => {
+    const { layer, lines } = logs()
+    return Effect.gen(function*() {
+      yield* mail()
+      assert.deepStrictEqual(lines, [])
+      yield* inside(mail())
+      yield* inside(mail())
+      assert.strictEqual(lines.length, 1)
+      assert.match(lines[0]!, /^WARN Side effect "shop:mail" is handed over to stub while a transaction is open/)
+    }).pipe(Effect.provide(live(stub().dispatcher)), Effect.provide(layer))
+  })
+
+  it.effect("nothing is said after the commit, as with SqlSideEffects.afterCommit", () => {
+    const { layer, lines } = logs()
+    const { batches, dispatcher } = stub()
+    return Effect.gen(function*() {
+      yield* SqlSideEffects.transaction(SideEffects.enqueue(Mail, { to: "a" }))
+      assert.strictEqual(batches.length, 1)
+      assert.deepStrictEqual(lines, [])
+    }).pipe(
+      Effect.provide(Layer.provideMerge(
+        live(SqlSideEffects.afterCommit(dispatcher)),
+        Layer.merge(SqliteClient.layer({ filename: ":memory:" }), layer)
+      ))
+    )
+  })
 })
 
 describe("a queue", () => {

@@ -107,6 +107,22 @@ describe("making one", () => {
       const told = yield* make(() => Effect.void, { queues: ["slow"], concurrency: 4 })
       assert.deepStrictEqual([told.queues, told.concurrency], [["slow"], 4])
     }))
+
+  it.effect("says so where its queues look mistyped, and only then", () => {
+    const { layer, lines } = logs()
+    return Effect.gen(function*() {
+      const Slow = SideEffect.make("shop:slow", { description: "Slow.", defaults: { queue: "slow" } })
+      const group = SideEffectGroup.make("shop").add(Mail, Ping, Slow)
+      const looking = (...queues: ReadonlyArray<string>) =>
+        Effect.provide(make(() => Effect.void, { group, queues }), Slow.toLayer(() => Effect.void))
+      yield* looking("default")
+      yield* looking("slow", "another")
+      assert.deepStrictEqual(lines, [])
+      yield* looking("default", "solw")
+      assert.strictEqual(lines.length, 1)
+      assert.match(lines[0]!, /looks into "solw".*not into "slow"/)
+    }).pipe(Effect.provide(layer))
+  })
 })
 
 describe("performing", () => {
@@ -321,6 +337,27 @@ describe("a name that it does not know", () => {
       assert.deepStrictEqual([reason, told], ["unknown", ["unknown"]])
       assert.match(error, /no worker knows/)
     }))
+
+  it.effect("has the time from when it was due, not from when it was made", () =>
+    Effect.gen(function*() {
+      const { perform } = yield* make(() => Effect.void, { unknown: "1 minute" })
+      yield* TestClock.setTime(120_000)
+      const { _tag } = yield* perform(job({ name: "shop:stranger", delay: 119_000 }))
+      assert.strictEqual(_tag, "Snooze")
+    }))
+
+  it.effect("is told in the log, once", () => {
+    const { layer, lines } = logs()
+    return Effect.gen(function*() {
+      const { perform } = yield* make(() => Effect.void)
+      for (let i = 0; i < 3; i++) yield* perform(job({ name: "shop:stranger" }))
+      assert.strictEqual(lines.length, 1)
+      assert.match(
+        lines[0]!,
+        /^WARN Stub\.layerWorker of group "shop" was given side effect "shop:stranger".*dead 1h after/
+      )
+    }).pipe(Effect.provide(layer))
+  })
 
   it.effect("is looked at again soon, also where it may wait for long", () =>
     Effect.gen(function*() {

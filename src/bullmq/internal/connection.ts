@@ -7,6 +7,7 @@ import * as Latch from "effect/Latch"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import { defaultQueue } from "../../engine/Job.ts"
+import { durationOf } from "../../internal/duration.ts"
 import { BullMQ as bullmq } from "./peer.ts"
 
 /** See `BullMqSideEffects.Connection`. */
@@ -56,6 +57,35 @@ interface Overrides {
 
 const isClient = (u: Exclude<Input, string | Redacted.Redacted>): u is BullMQ.IRedisClient =>
   typeof u.connect === "function" && typeof u.duplicate === "function"
+
+/** Why BullMQ cannot have a queue of that name. */
+export const problemOf = (queue: string): string | undefined =>
+  queue === "" || queue.includes(":") ? "names of queues of BullMQ are not empty and have no \":\"." : undefined
+
+/** Throws where BullMQ cannot have queues of these names. */
+export const checkQueues = (who: string, queues: ReadonlyArray<string> = []): void => {
+  for (const queue of queues) {
+    const problem = problemOf(queue)
+    if (problem !== undefined) throw new Error(`${who} was given queue "${queue}": ${problem}`)
+  }
+}
+
+/** Throws where ioredis would take a URL of something else for the path of a socket, and nothing for the own machine. */
+const checkAddress = (who: string, input: Input): void => {
+  const given = Redacted.isRedacted(input)
+    ? Redacted.value(input)
+    : typeof input === "string" || isClient(input)
+    ? input
+    : (input as { readonly url?: unknown }).url
+  if (typeof given !== "string") return
+  const expected = "It takes \"redis://host:6379\", \"rediss://host:6379\", or the path of a socket."
+  if (given.trim() === "") throw new Error(`${who} was given a connection that is empty. ${expected}`)
+  const scheme = /^[a-z][a-z\d+.-]*:\/\//i.exec(given)?.[0]
+  // The rest may hold a password.
+  if (scheme !== undefined && !/^rediss?:/i.test(scheme)) {
+    throw new Error(`${who} was given a connection that begins with "${scheme}". ${expected}`)
+  }
+}
 
 /** Where it leads, without its password. */
 const addressOf = ({ options }: BullMQ.IRedisClient): string => {
@@ -129,7 +159,10 @@ const logger = Effect.map(Effect.context<never>(), (context) => {
 
 export const make = Effect.fnUntraced(function*(options: Options) {
   const { connection, prefix = "bull", queue: standard = "side-effects" } = options
-  const patience = Duration.fromInputUnsafe(options.timeout ?? "5 seconds")
+  const named = "BullMqSideEffects.layer"
+  checkQueues(named, [standard])
+  checkAddress(named, connection)
+  const patience = durationOf(named, "timeout", options.timeout ?? "5 seconds")
   const scope = yield* Effect.scope
   const log = yield* logger
   const { owned, redis } = yield* open(connection, {
@@ -195,7 +228,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         `${
           last === undefined ? "" : ` (${last.message || last.name})`
         }, and nothing was handed over. Start it, or see ` +
-        "whether the address is right. Where that must not fail, hand over from an outbox: Outbox.layerRelay."
+        "whether the address is right."
     })
 
   const unsure = (cause: unknown): RedisUnavailable =>
@@ -203,7 +236,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       cause,
       message: `Redis at ${addressOf(redis)} has not said that it took what was handed over: ` +
         `${cause instanceof Error ? cause.message : String(cause)}. Some of it may be there. What is handed over ` +
-        "again with the same id, as by Outbox.layerRelay, is there once."
+        "again with the same id is there once."
     })
 
   const attempt = <A>(what: () => Promise<A>): Effect.Effect<A, RedisUnavailable> =>

@@ -1,11 +1,12 @@
 import type * as BullMQ from "bullmq"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
 import * as Engine from "../../engine/Engine.ts"
 import { defaultQueue, type Job } from "../../engine/Job.ts"
-import type { Connected } from "./connection.ts"
+import { unbegun, untilIdle } from "../../internal/drain.ts"
+import { millisOf } from "../../internal/duration.ts"
+import { checkQueues, type Connected, problemOf, RedisUnavailable } from "./connection.ts"
 import * as data from "./data.ts"
 
 /** See `BullMqSideEffects.DispatcherOptions`. */
@@ -30,9 +31,8 @@ const honours = (priorities: boolean): Engine.Honours => ({
   priority: true,
   queue: true,
   problem: ({ priority = 0, queue }) => {
-    if (queue === "" || queue?.includes(":")) {
-      return { option: "queue", problem: "names of queues of BullMQ are not empty and have no \":\"." }
-    }
+    const problem = queue === undefined ? undefined : problemOf(queue)
+    if (problem !== undefined) return { option: "queue", problem }
     if (priority > 0 && !priorities) {
       return {
         option: "priority",
@@ -46,12 +46,14 @@ const honours = (priorities: boolean): Engine.Honours => ({
 
 export const make = <R>(
   connected: Effect.Effect<Connected, never, R>,
-  options: Options = {}
+  options: Options = {},
+  who = "BullMqSideEffects.dispatcher"
 ): Engine.Engine<never, R> => {
   const { job, priorities = false, queues } = options
   const uniqueFor = options.uniqueFor === undefined
     ? 0
-    : Math.ceil(Duration.toMillis(Duration.fromInputUnsafe(options.uniqueFor)))
+    : Math.ceil(millisOf(who, "uniqueFor", options.uniqueFor))
+  checkQueues(who, queues)
   const added = (one: Job, now: number) => {
     const priority = data.priorityOf(one.priority, priorities)
     const opts: BullMQ.BulkJobOptions = { ...job, jobId: one.id }
@@ -63,30 +65,46 @@ export const make = <R>(
     }
     return { name: one.name, data: data.dataOf(one, now), opts }
   }
-  return Engine.dispatcher({
-    name: "bullmq",
-    honours: honours(priorities),
-    queues,
-    connect: Effect.map(connected, (bull): Engine.Connection => ({
-      handOver: Effect.fnUntraced(function*(jobs: ReadonlyArray<Job>) {
-        const now = yield* Clock.currentTimeMillis
-        const duplicates: Array<Engine.Duplicate> = []
-        for (const [queue, all] of byQueue(jobs)) {
-          for (let from = 0; from < all.length; from += chunkSize) {
-            const part = all.slice(from, from + chunkSize)
-            const bulk = part.map((one) => added(one, now))
-            const taken = yield* bull.attempt(() => bull.queue(queue).addBulk(bulk))
-            taken.forEach(({ id }, i) => {
-              if (id !== undefined && id !== part[i]!.id) duplicates.push({ id: part[i]!.id, of: id })
-            })
-          }
+  const connectionOf = (bull: Connected): Engine.Connection => ({
+    handOver: Effect.fnUntraced(function*(jobs: ReadonlyArray<Job>) {
+      const now = yield* Clock.currentTimeMillis
+      const duplicates: Array<Engine.Duplicate> = []
+      for (const [queue, all] of byQueue(jobs)) {
+        for (let from = 0; from < all.length; from += chunkSize) {
+          const part = all.slice(from, from + chunkSize)
+          const bulk = part.map((one) => added(one, now))
+          const taken = yield* bull.attempt(() => bull.queue(queue).addBulk(bulk))
+          taken.forEach(({ id }, i) => {
+            if (id !== undefined && id !== part[i]!.id) duplicates.push({ id: part[i]!.id, of: id })
+          })
         }
-        return duplicates
-      }),
-      drain: drain(bull, queues)
-    }))
+      }
+      return duplicates
+    }),
+    drain: drain(bull, queues)
   })
+  const engine = (open: (bull: Connected) => Engine.Connection) =>
+    Engine.dispatcher({
+      name: "bullmq",
+      honours: honours(priorities),
+      queues,
+      connect: Effect.map(connected, open)
+    })
+  // What connects to it otherwise is the relay, which needs no such advice.
+  const { open } = engine((bull) => {
+    const connection = connectionOf(bull)
+    return { ...connection, handOver: (jobs) => Effect.mapError(connection.handOver(jobs), advised) }
+  })
+  return { ...engine(connectionOf), open }
 }
+
+const advised = (error: unknown): unknown =>
+  error instanceof RedisUnavailable
+    ? new RedisUnavailable({
+      cause: error.cause,
+      message: `${error.message} Where that must not fail, hand over from an outbox: Outbox.layerRelay.`
+    })
+    : error
 
 const byQueue = (jobs: ReadonlyArray<Job>): ReadonlyMap<string, ReadonlyArray<Job>> => {
   const queues = new Map<string, Array<Job>>()
@@ -98,25 +116,38 @@ const byQueue = (jobs: ReadonlyArray<Job>): ReadonlyMap<string, ReadonlyArray<Jo
   return queues
 }
 
-/** Soon at first, then every half a second. */
-const looking = /*#__PURE__*/ Schedule.min([
-  /*#__PURE__*/ Schedule.exponential("10 millis"),
-  /*#__PURE__*/ Schedule.spaced("500 millis")
-])
-
 const drain = (bull: Connected, queues: ReadonlyArray<string> = []): Effect.Effect<void> => {
-  const isBusy = Effect.suspend(() => {
+  const look = Effect.suspend(() => {
     const all = new Set([...bull.opened(), ...[defaultQueue, ...queues].map((queue) => bull.queue(queue))])
-    return bull.attempt(() => Promise.all([...all].map(busy)))
+    return bull.attempt(() => Promise.all([...all].map(countsOf)))
   })
-  return isBusy.pipe(
-    Effect.catchTag("RedisUnavailable", (error) => Effect.as(Effect.logWarning(error.message), [true])),
-    Effect.repeat({ schedule: looking, while: (busy) => busy.includes(true) }),
-    Effect.asVoid
-  )
+  return untilIdle({
+    isBusy: look.pipe(
+      Effect.map((all) => all.some(({ active, waiting }) => active + waiting > 0)),
+      Effect.catchTag("RedisUnavailable", (error) => Effect.as(Effect.logWarning(error.message), true))
+    ),
+    problem: look.pipe(
+      Effect.map((all) =>
+        all.some(({ active }) => active > 0)
+          ? undefined
+          : unbegun(
+            new Map(all.map(({ queue, waiting }) => [queue, waiting])),
+            "BullMQ",
+            "BullMqSideEffects.layerWorker"
+          )
+      ),
+      Effect.catchTag("RedisUnavailable", () => Effect.undefined)
+    ),
+    longest: 500
+  })
 }
 
-const busy = (queue: BullMQ.Queue): Promise<boolean> =>
+/** What has to wait in a queue that is paused is not waited for. */
+const countsOf = (queue: BullMQ.Queue) =>
   Promise.all([queue.isPaused(), queue.getJobCounts("active", "waiting", "prioritized")]).then(
-    ([paused, { active = 0, prioritized = 0, waiting = 0 }]) => active + (paused ? 0 : waiting + prioritized) > 0
+    ([paused, { active = 0, prioritized = 0, waiting = 0 }]) => ({
+      queue: queue.name,
+      active,
+      waiting: paused ? 0 : waiting + prioritized
+    })
   )

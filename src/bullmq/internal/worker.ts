@@ -1,15 +1,16 @@
 import type * as BullMQ from "bullmq"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import * as EngineWorker from "../../engine/EngineWorker.ts"
 import { untouched } from "../../engine/Job.ts"
 import type * as Outcome from "../../engine/Outcome.ts"
+import { millisOf } from "../../internal/duration.ts"
 import type * as SideEffect from "../../SideEffect.ts"
 import type * as SideEffectGroup from "../../SideEffectGroup.ts"
-import type { Client, Connected } from "./connection.ts"
+import { checkQueues, type Client, type Connected } from "./connection.ts"
 import * as data from "./data.ts"
 import * as dispatcher from "./dispatcher.ts"
 import { BullMQ as bullmq } from "./peer.ts"
@@ -29,12 +30,15 @@ export interface Options extends EngineWorker.Options {
 
 const who = "BullMqSideEffects.layerWorker"
 
-const millis = (input: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(input))
-
 /** How long it is kept, in the words of BullMQ. */
-const kept = (input: Duration.Input): BullMQ.KeepJobs => {
-  const age = Math.ceil(millis(input) / 1000)
+const kept = (option: string, input: Duration.Input): BullMQ.KeepJobs => {
+  const age = Math.ceil(millisOf(who, option, input) / 1000)
   return age === 0 ? { count: 0 } : { age }
+}
+
+/** A delivery of a job. `lost` says that somebody else has it, or will: nothing is to be said about it any more. */
+interface Held {
+  lost: boolean
 }
 
 /** What these say, BullMQ takes as said to itself. */
@@ -79,16 +83,21 @@ export const make = Effect.fnUntraced(function*<R>(
   options: Options = {}
 ) {
   const { name, priorities, queues, retention, uniqueFor } = options
-  const lockDuration = Math.ceil(millis(options.lockDuration ?? "10 seconds"))
+  checkQueues(who, queues)
+  const lockDuration = Math.ceil(millisOf(who, "lockDuration", options.lockDuration ?? "10 seconds"))
   // Redis takes whole numbers.
   const stalledInterval = Math.ceil(
-    options.stalledInterval === undefined ? lockDuration / 3 : millis(options.stalledInterval)
+    options.stalledInterval === undefined ? lockDuration / 3 : millisOf(who, "stalledInterval", options.stalledInterval)
   )
+  const keep = {
+    done: kept("retention.done", retention?.done ?? "1 hour"),
+    dead: kept("retention.dead", retention?.dead ?? "90 days")
+  }
   const bull = yield* connected
   const client = yield* bull.client
   const worker = yield* EngineWorker.make(
     who,
-    dispatcher.make(connected, { queues, priorities, uniqueFor }),
+    dispatcher.make(connected, { queues, priorities, uniqueFor }, who),
     group,
     options
   )
@@ -138,22 +147,53 @@ export const make = Effect.fnUntraced(function*<R>(
     }
   }
 
-  const processed = (job: BullMQ.Job, token: string | undefined, queue: string): Effect.Effect<Error | undefined> => {
+  /** It could not be settled any more: what still runs of it only delays the delivery that counts. */
+  const lose = (held: ReadonlyMap<string, Held>, id: string): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const one = held.get(id)
+      if (one === undefined || one.lost) return Effect.void
+      one.lost = true
+      return worker.release(id)
+    })
+
+  const processed = (
+    job: BullMQ.Job,
+    token: string | undefined,
+    queue: string,
+    one: Held
+  ): Effect.Effect<Error | undefined> => {
     const taken = data.take(job, queue, bull.nameOf(queue), isVoid)
     if (taken === undefined) return Effect.succeed(new bullmq.UnrecoverableError(data.foreign(job)))
-    const performing = worker.perform(taken.job)
+    const performing = Effect.suspend(() =>
+      one.lost ? Effect.succeed<Outcome.Outcome>({ _tag: "Release" }) : worker.perform(taken.job)
+    )
     const performed = Effect.flatMap(
       slots === undefined || closing ? performing : slots.withPermit(performing),
-      (outcome) => settle(job, token, taken, outcome)
+      // BullMQ takes it that it was moved, and says nothing about it either.
+      (outcome) => one.lost ? Effect.succeed(new bullmq.WaitingError()) : settle(job, token, taken, outcome)
     )
     return taken.moved ? Effect.andThen(note(job, taken.progress), performed) : performed
   }
 
   const start = ([physical, queue]: readonly [string, string]): BullMQ.Worker => {
+    const held = new Map<string, Held>()
+    const process = (job: BullMQ.Job, token: string | undefined) => {
+      const id = job.id!
+      const one: Held = { lost: false }
+      return lose(held, id).pipe(
+        Effect.andThen(Effect.suspend(() => {
+          held.set(id, one)
+          return processed(job, token, queue, one)
+        })),
+        Effect.ensuring(Effect.sync(() => {
+          if (held.get(id) === one) held.delete(id)
+        }))
+      )
+    }
     const one = new bullmq.Worker(
       physical,
       (job, token) =>
-        run(Effect.suspend(() => processed(job, token, queue))).then((error) => {
+        run(process(job, token)).then((error) => {
           if (error === undefined) return
           throw error
         }),
@@ -166,13 +206,16 @@ export const make = Effect.fnUntraced(function*<R>(
         // Crashes are counted, and end at `maxCrashes`.
         maxStalledCount: Number.MAX_SAFE_INTEGER,
         runRetryDelay: 1000,
-        removeOnComplete: kept(retention?.done ?? "1 hour"),
-        removeOnFail: kept(retention?.dead ?? "90 days"),
+        removeOnComplete: keep.done,
+        removeOnFail: keep.dead,
         ...(name === undefined ? undefined : { name })
       }
     )
     // One without a listener ends the process.
     one.on("error", client.report(`${who}, queue "${physical}"`))
+    one.on("lockRenewalFailed", (ids) => {
+      for (const id of ids) void run(lose(held, id))
+    })
     return one
   }
 

@@ -15,7 +15,7 @@ import * as Layers from "../../Layers.ts"
 import type * as Policy from "../../Policy.ts"
 import type * as SideEffect from "../../SideEffect.ts"
 import type * as SideEffectGroup from "../../SideEffectGroup.ts"
-import { type Job, type Progress, untouched } from "../Job.ts"
+import { type Job, longest, type Progress, untouched } from "../Job.ts"
 import type { Outcome, Retry } from "../Outcome.ts"
 
 /** How jobs are delivered, whoever does it. */
@@ -103,7 +103,7 @@ export const make = Effect.fnUntraced(function*<E, R>(group: SideEffectGroup.Any
       failedAt: progress.failedAt,
       whole: true,
       wait: (pause, snoozed, cause) => {
-        const delay = Math.max(0, Math.round(Duration.toMillis(pause)))
+        const delay = Math.min(Math.max(0, Math.round(Duration.toMillis(pause))), longest)
         next = snoozed ? { _tag: "Snooze", delay } : retryOf(progress, delay, cause, clock.currentTimeMillisUnsafe())
         return Effect.succeed(false)
       }

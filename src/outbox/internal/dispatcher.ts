@@ -1,25 +1,22 @@
-import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Dispatcher from "../../Dispatcher.ts"
 import type * as Intent from "../../Intent.ts"
 import * as describe from "../../internal/describe.ts"
+import { untilIdle } from "../../internal/drain.ts"
+import { millisOf } from "../../internal/duration.ts"
 import { compilePattern } from "../../internal/pattern.ts"
 import { OutboxStore } from "../OutboxStore.ts"
 import * as Transactions from "../Transactions.ts"
 import { offerOf } from "./offer.ts"
-
-/** How long a fiber that drains waits until it looks again, and after how many looks it wonders whether anybody works. */
-const glance = "20 millis"
-const patience = 250
 
 export const make = (options?: {
   readonly uniqueFor?: Duration.Input | undefined
   /** What is written too late is not lost: whoever enqueued it is performed again. */
   readonly repeated?: boolean | undefined
 }): Dispatcher.Dispatcher<false, never, OutboxStore> => {
-  const uniqueFor = Duration.toMillis(Duration.fromInputUnsafe(options?.uniqueFor ?? "1 day"))
+  const uniqueFor = millisOf("Outbox.dispatcher", "uniqueFor", options?.uniqueFor ?? "1 day")
   const by = "dispatcher outbox"
   return Dispatcher.proto({
     name: "outbox",
@@ -102,23 +99,17 @@ const drain = (store: OutboxStore["Service"], names: ReadonlyArray<string>): Eff
       if (pending > 0 && queues.length > 0) pending = Math.max(0, pending - (yield* store.count({ ...due, queues })))
       return [pending, yield* store.count({ names, states: ["running"] })] as const
     }))
-    // Workers may be other processes: what is waited for is not subject to the clock of a test.
-    const wait = Effect.provideService(Effect.sleep(glance), Clock.Clock, Clock.Clock.defaultValue())
-    const loop = (glances: number): Effect.Effect<void> =>
-      Effect.flatMap(look, ([pending, running]) => {
-        if (pending + running === 0) return Effect.void
-        const again = Effect.flatMap(wait, () => loop(glances + 1))
-        return glances > 0 && glances % patience === 0 && running === 0
-          ? Effect.andThen(
-            Effect.logWarning(
-              `SideEffects.drain waits for ${
-                describe.plural(pending, "side effect")
-              } that no worker has begun. Is one ` +
-                "running (Outbox.layerWorker), does it know their names, or are they paused?"
-            ),
-            again
-          )
-          : again
-      })
-    return loop(0)
+    return untilIdle({
+      isBusy: Effect.map(look, ([pending, running]) => pending + running > 0),
+      problem: Effect.map(
+        look,
+        ([pending, running]) =>
+          pending === 0 || running > 0 ?
+            undefined :
+            `SideEffects.drain waits for ${
+              describe.plural(pending, "side effect")
+            } that no worker has begun. Is one running (Outbox.layerWorker, or Outbox.layerRelay where an engine performs), ` +
+            "does it know their names, or are they paused?"
+      )
+    })
   })

@@ -1,6 +1,6 @@
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
@@ -10,6 +10,7 @@ import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import * as describe from "../../internal/describe.ts"
+import { millisOf } from "../../internal/duration.ts"
 import { OutboxStore, type Settlement } from "../OutboxStore.ts"
 
 /** What everybody is told who takes entries out of an outbox. See `Outbox.WorkerOptions`. */
@@ -25,8 +26,6 @@ export interface Options {
   } | undefined
   readonly cleanupInterval?: Duration.Input | undefined
 }
-
-const millis = (input: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(input))
 
 /** Whoever was not seen for two minutes counts as gone. */
 const showInterval = "30 seconds"
@@ -44,13 +43,15 @@ export type Member = Effect.Success<ReturnType<typeof make>>
 /** The part of a worker, or of a relay, that does not know what becomes of the entries. */
 export const make = Effect.fnUntraced(function*(what: "worker" | "relay", options: Options) {
   const { queues } = options
-  const lease = millis(options.lease ?? "30 seconds")
-  const pollInterval = millis(options.pollInterval ?? "1 second")
-  const cleanupInterval = millis(options.cleanupInterval ?? "30 seconds")
+  const millis = (option: string, input: Duration.Input) =>
+    millisOf(what === "worker" ? "Outbox.layerWorker" : "Outbox.layerRelay", option, input)
+  const lease = millis("lease", options.lease ?? "30 seconds")
+  const pollInterval = millis("pollInterval", options.pollInterval ?? "1 second")
+  const cleanupInterval = millis("cleanupInterval", options.cleanupInterval ?? "30 seconds")
   const retention = {
-    done: millis(options.retention?.done ?? "7 days"),
-    dead: millis(options.retention?.dead ?? "90 days"),
-    unknown: millis(options.retention?.unknown ?? "1 hour")
+    done: millis("retention.done", options.retention?.done ?? "7 days"),
+    dead: millis("retention.dead", options.retention?.dead ?? "90 days"),
+    unknown: millis("retention.unknown", options.retention?.unknown ?? "1 hour")
   }
   const id = options.id ?? `${what}-${(yield* Random.nextIntBetween(0, 0xffffffff)).toString(16).padStart(8, "0")}`
   const who = `Outbox ${what} ${id}`

@@ -259,7 +259,7 @@ export const make = Effect.fnUntraced(function*(
     if (rounds === 0 && !closing) {
       yield* Effect.logError(
         `${who} cannot hand over to ${lane.share.engine.name}, and tries again: ${
-          cause === "silent" ? "it does not answer" : describe.cause(cause)
+          cause === "silent" ? "it does not answer" : describe.cause(cause).replace(/\.$/, "")
         }. What is for it waits in the outbox.`
       )
     }

@@ -11,6 +11,13 @@ export interface Share {
   readonly sideEffects: ReadonlySet<string>
 }
 
+/** What a pattern matches, in names that nothing has: another one that matches them all covers it. */
+const samplesOf = (pattern: string): ReadonlyArray<string> =>
+  [[], ["~"], ["~", "~", "~"]].flatMap((any) => {
+    const segments = pattern.split(":").flatMap((part) => part === "**" ? any : [part === "*" ? "~" : part])
+    return segments.length === 0 ? [] : [segments.join(":")]
+  })
+
 /** Which engine gets what: that of the first pattern that matches. Throws where that cannot be meant. */
 export const assign = (
   who: string,
@@ -39,6 +46,14 @@ export const assign = (
       }.`
     )
   }
+  routes.forEach(({ pattern }, index) => {
+    const before = routes.slice(0, index).find(({ matches }) => samplesOf(pattern).every(matches))
+    if (before === undefined) return
+    throw new Error(
+      `${who} was given the pattern "${pattern}" after "${before.pattern}", which takes all that it matches. Name ` +
+        `"${pattern}" before "${before.pattern}", or leave it out.`
+    )
+  })
   const byEngine = new Map<Engine.Engine<any, any>, { names: Array<string>; sideEffects: Set<string> }>()
   const left = new Set<string>()
   for (const [name, { _tag }] of EngineWorker.namesOf(group)) {

@@ -7,6 +7,7 @@ import * as Scope from "effect/Scope"
 import type * as Boss_ from "pg-boss"
 import { defaultQueue } from "../../engine/Job.ts"
 import * as describe from "../../internal/describe.ts"
+import { durationOf } from "../../internal/duration.ts"
 import { PgBoss } from "./peer.ts"
 import * as statements from "./statements.ts"
 
@@ -93,7 +94,7 @@ interface QueueReady {
 const shortestHeartbeat = 10
 
 const wholeSeconds = (option: string, input: Duration.Input): number => {
-  const seconds = Duration.toSeconds(Duration.fromInputUnsafe(input))
+  const seconds = Duration.toSeconds(durationOf("PgBossSideEffects", option, input))
   if (!Number.isInteger(seconds) || seconds < 1) {
     throw new Error(`PgBossSideEffects was given ${option}: ${seconds} seconds. It takes whole seconds, 1 or more.`)
   }
@@ -104,14 +105,39 @@ const wholeSeconds = (option: string, input: Duration.Input): number => {
 export const physicalOf = (queue: string, { queue: standard }: Pick<Boss["Service"], "queue">): string =>
   queue === defaultQueue ? standard : queue
 
-export const attempt = <A>(operation: string, run: () => Promise<A>): Effect.Effect<A, PgBossError> =>
-  Effect.tryPromise({ try: run, catch: (cause) => new PgBossError({ operation, cause }) })
+/** Why pg-boss cannot have a queue of that name. */
+export const problemOf = (queue: string): string | undefined =>
+  /^[\w.\-/]+$/.test(queue)
+    ? undefined
+    : "the name of a queue is made of letters, digits, underscores, hyphens, periods and slashes."
+
+/** Throws where pg-boss cannot have queues of these names. */
+export const checkQueues = (who: string, queues: ReadonlyArray<string> = []): void => {
+  for (const queue of queues) {
+    const problem = problemOf(queue)
+    if (problem !== undefined) throw new Error(`${who} was given queue "${queue}": ${problem}`)
+  }
+}
+
+export const attempt = <A>(operation: string, run: () => Promise<A>, remedy?: string): Effect.Effect<A, PgBossError> =>
+  Effect.tryPromise({ try: run, catch: (cause) => new PgBossError({ operation, cause, remedy }) })
+
+/** Where the database is, without its password. */
+const addressOf = ({ connectionString, database, db, host, port }: Boss_.ConstructorOptions): string => {
+  if (db !== undefined) return "there, behind the db that it was given"
+  if (connectionString !== undefined) {
+    const [, found] = /^\w+:\/\/(?:.*@)?([^?#]*)/s.exec(connectionString) ?? []
+    return found === undefined ? "where connectionString says" : `at ${found}`
+  }
+  return `at ${host ?? "localhost"}:${port ?? 5432}${database === undefined ? "" : `/${database}`}`
+}
 
 export const make = Effect.fnUntraced(function*(
   boss: Boss_.PgBoss,
   schema: string,
   { lease: leaseInput = "10 seconds", queue = "side-effects", retention }: Settings
 ) {
+  checkQueues("PgBossSideEffects", [queue])
   const lease = wholeSeconds("lease", leaseInput)
   const terms = {
     // Retries are ours. It goes up with each, and holds off a job that nobody settles.
@@ -211,7 +237,12 @@ export const layer = (options: Boss_.ConstructorOptions & Settings): Layer.Layer
       boss.on("error", (error) => log(Effect.logError(`pg-boss: ${describe.error(error)}`, error)))
       boss.on("warning", ({ data, message }) => log(Effect.logWarning(`pg-boss: ${message}`, data)))
       yield* Effect.acquireRelease(
-        attempt("start", () => boss.start()),
+        attempt(
+          "start",
+          () => boss.start(),
+          `Is PostgreSQL running ${addressOf(own)}, are user and password right, and may that user create the schema ` +
+            `${own.schema ?? "pgboss"} where it is not there yet?`
+        ),
         () =>
           attempt("stop", () => boss.stop({ timeout: 10_000 })).pipe(
             Effect.catch((error) => Effect.logWarning(error.message))

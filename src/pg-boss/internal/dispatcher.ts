@@ -1,4 +1,3 @@
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
@@ -6,7 +5,8 @@ import type { Db, JobInsert } from "pg-boss"
 import * as Engine from "../../engine/Engine.ts"
 import { defaultQueue, type Job } from "../../engine/Job.ts"
 import * as describe from "../../internal/describe.ts"
-import { attempt, Boss, PgBossError, physicalOf, type Terms } from "./boss.ts"
+import { unbegun, untilIdle } from "../../internal/drain.ts"
+import { attempt, Boss, checkQueues, PgBossError, physicalOf, problemOf, type Terms } from "./boss.ts"
 import { dataOf } from "./data.ts"
 import * as statements from "./statements.ts"
 
@@ -14,17 +14,11 @@ const honours: Engine.Honours = {
   delay: true,
   priority: true,
   queue: true,
-  problem: ({ queue }) =>
-    queue === undefined || /^[\w.\-/]+$/.test(queue) ? undefined : {
-      option: "queue",
-      problem: "the name of a queue is made of letters, digits, underscores, hyphens, periods and slashes."
-    }
+  problem: ({ queue }) => {
+    const problem = queue === undefined ? undefined : problemOf(queue)
+    return problem === undefined ? undefined : { option: "queue", problem }
+  }
 }
-
-/** How long a fiber that drains waits until it looks again. Workers may be other processes: it is not subject to a test. */
-const glance = /*#__PURE__*/ Effect.suspend(() =>
-  Effect.provideService(Effect.sleep("20 millis"), Clock.Clock, Clock.Clock.defaultValue())
-)
 
 const toInsert = (job: Job, terms: Terms): JobInsert => ({
   ...terms,
@@ -94,11 +88,19 @@ const drain = (
     "look whether it is idle",
     () => boss.getDb().executeSql(statements.busy(schema), [JSON.stringify([...used])])
   )
-  const loop: Effect.Effect<void> = Effect.flatMap(
-    Effect.orDie(look),
-    ({ rows }) => rows.length === 0 ? Effect.void : Effect.andThen(glance, loop)
+  const count = attempt(
+    "count what is left",
+    () => boss.getDb().executeSql(statements.left(schema), [JSON.stringify([...used])])
   )
-  return loop
+  return Effect.orDie(untilIdle({
+    isBusy: Effect.map(look, ({ rows }) => rows.length > 0),
+    problem: Effect.map(count, ({ rows }) =>
+      rows.some(({ running }) => running > 0) ? undefined : unbegun(
+        new Map(rows.map(({ due, name }) => [name, due])),
+        "pg-boss",
+        "PgBossSideEffects.layerWorker"
+      ))
+  }))
 }
 
 /** The options of `dispatcher`. */
@@ -106,8 +108,12 @@ export interface Options {
   readonly queues?: ReadonlyArray<string> | undefined
 }
 
-export const make = ({ queues = [] }: Options = {}): Engine.Engine<PgBossError, Boss> =>
-  Engine.dispatcher({
+export const make = (
+  { queues = [] }: Options = {},
+  who = "PgBossSideEffects.dispatcher"
+): Engine.Engine<PgBossError, Boss> => {
+  checkQueues(who, queues)
+  return Engine.dispatcher({
     name: "pg-boss",
     honours,
     queues,
@@ -120,11 +126,13 @@ export const make = ({ queues = [] }: Options = {}): Engine.Engine<PgBossError, 
       }
     })
   })
+}
 
 export const makeInTransaction = (
   { queues = [] }: Options = {}
-): Engine.Engine<PgBossError, Boss | SqlClient.SqlClient> =>
-  Engine.dispatcher({
+): Engine.Engine<PgBossError, Boss | SqlClient.SqlClient> => {
+  checkQueues("PgBossSideEffects.dispatcherInTransaction", queues)
+  return Engine.dispatcher({
     name: "pg-boss",
     honours,
     queues,
@@ -154,6 +162,7 @@ export const makeInTransaction = (
       }
     })
   })
+}
 
 const openQueues = (service: Boss["Service"], queues: ReadonlyArray<string>) =>
   Effect.gen(function*() {

@@ -25,6 +25,15 @@ export const busy = (schema: string): string =>
      AND (state = 'active' OR (state < 'active' AND start_after <= ${schema}.job_now()))
    LIMIT 1`
 
+/** How many of each of these queues are due, and how many are running. */
+export const left = (schema: string): string =>
+  `SELECT name, (count(*) FILTER (WHERE state < 'active'))::int AS due,
+     (count(*) FILTER (WHERE state = 'active'))::int AS running
+   FROM ${schema}.job
+   WHERE name IN (SELECT value FROM json_array_elements_text($1::text::json)) AND NOT blocked
+     AND (state = 'active' OR (state < 'active' AND start_after <= ${schema}.job_now()))
+   GROUP BY name ORDER BY name`
+
 /** What a job is settled with that is not done. */
 export interface Row {
   readonly id: string

@@ -1,7 +1,7 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -15,9 +15,10 @@ import type { Job } from "../../engine/Job.ts"
 import type { Dead, Outcome } from "../../engine/Outcome.ts"
 import { checkNumber } from "../../internal/check.ts"
 import * as describe from "../../internal/describe.ts"
+import { millisOf } from "../../internal/duration.ts"
 import type * as SideEffect from "../../SideEffect.ts"
 import type * as SideEffectGroup from "../../SideEffectGroup.ts"
-import { attempt, Boss, physicalOf } from "./boss.ts"
+import { attempt, Boss, checkQueues, physicalOf } from "./boss.ts"
 import * as data from "./data.ts"
 import * as dispatcher from "./dispatcher.ts"
 import { makeSettling, settledOf } from "./settling.ts"
@@ -74,13 +75,14 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
   const who = "PgBossSideEffects.layerWorker"
   const { adopt = {}, batchSize = 500 } = options
   checkNumber(who, "batchSize", batchSize)
-  const pollInterval = Duration.toMillis(Duration.fromInputUnsafe(options.pollInterval ?? "1 second"))
+  checkQueues(who, options.queues)
+  const pollInterval = millisOf(who, "pollInterval", options.pollInterval ?? "1 second")
   const service = yield* Boss
   const { boss, lease } = service
   const clock = yield* Clock.Clock
   const worker = yield* EngineWorker.make(
     who,
-    dispatcher.make(options.queues === undefined ? {} : { queues: options.queues }),
+    dispatcher.make(options.queues === undefined ? {} : { queues: options.queues }, who),
     group,
     options
   )
@@ -143,6 +145,13 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     if (held.get(one.job.id) === one) held.delete(one.job.id)
     if (full && isRoomy()) roomier.openUnsafe()
     if (isIdle()) idle.openUnsafe()
+  }
+
+  /** It could not be settled any more: what still runs of it only delays the delivery that counts. */
+  const lose = (one: Held): void => {
+    one.lost = true
+    if (one.begun) fork(worker.release(one.job.id))
+    else forget(one)
   }
 
   const isRoomy = (): boolean => ahead === 0 ? held.size < concurrency : held.size <= (concurrency + ahead) >> 1
@@ -245,6 +254,8 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
         beat = lasts
         quicker.openUnsafe()
       }
+      const before = held.get(job.id)
+      if (before !== undefined) lose(before)
       held.set(job.id, one)
       overtakes ||= next < waiting.length && waiting.at(-1)!.job.priority < job.priority
       waiting.push(one)
@@ -332,9 +343,7 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
         if (touched === undefined || touched.has(one.job.id)) {
           one.until = asked + one.lease
         } else if (held.get(one.job.id) === one) {
-          one.lost = true
-          if (one.begun) fork(worker.release(one.job.id))
-          else forget(one)
+          lose(one)
         }
       }
     }

@@ -10,8 +10,5 @@ export const of = (sql: SqlClient.SqlClient, context: Context.Context<never>): T
 }
 
 /** Whether only a transaction of another client is open, so that what this one writes is no part of it. */
-export const isElsewhere = (sql: SqlClient.SqlClient, context: Context.Context<never>): boolean => {
-  if (of(sql, context) !== undefined) return false
-  for (const key of context.mapUnsafe.keys()) if (transaction.isKey(key)) return true
-  return false
-}
+export const isElsewhere = (sql: SqlClient.SqlClient, context: Context.Context<never>): boolean =>
+  of(sql, context) === undefined && transaction.isOpen(context)

@@ -12,8 +12,8 @@ import type { Maker } from "./index.ts"
 // An engine of one's own, on an array: what it takes at least.
 
 export interface Row {
-  job: Job.Job
-  due: number
+  readonly job: Job.Job
+  readonly due: number
 }
 
 export class Queue extends Context.Service<Queue, {
@@ -38,7 +38,7 @@ export const dispatcher = Engine.dispatcher({
   }))
 })
 
-/** What is due and of the highest priority. Looks every now and then. */
+/** What is due, and of the highest priority. Looks every now and then. */
 const take: Effect.Effect<Row, never, Queue> = Effect.gen(function*() {
   const { rows } = yield* Queue
   const now = yield* Clock.currentTimeMillis
@@ -58,7 +58,7 @@ export const layerWorker = <S extends SideEffect.Any, Ev extends Event.Any>(
     const perform = Effect.fnUntraced(function*({ job }: Row) {
       const outcome = yield* worker.perform(job)
       const now = yield* Clock.currentTimeMillis
-      if (outcome._tag === "Dead") dead.push({ id: job.id, error: outcome.error })
+      if (outcome._tag === "Dead") dead.push({ id: job.id, error: `${outcome.reason}: ${outcome.error}` })
       else if (outcome._tag === "Retry") {
         rows.push({ job: { ...job, progress: outcome.progress }, due: now + outcome.delay })
       } else if (outcome._tag === "Snooze") {
@@ -77,7 +77,7 @@ export const layerWorker = <S extends SideEffect.Any, Ev extends Event.Any>(
     yield* Effect.addFinalizer(() =>
       Fiber.interrupt(taker).pipe(Effect.andThen(worker.close), Effect.andThen(slots.take(worker.concurrency)))
     )
-  })) as any
+  }))
 
 export const make: Maker = () => ({
   layer: Layer.fresh(layer),

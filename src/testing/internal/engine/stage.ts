@@ -7,6 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as Formatter from "effect/Formatter"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
 import type * as Dispatcher from "../../../Dispatcher.ts"
 import * as Engine from "../../../engine/Engine.ts"
@@ -268,7 +269,17 @@ export const test = (
   isFor,
   on: (subject) => ({
     name,
-    run: Effect.scoped(Effect.flatMap(make(subject), (stage) => Effect.gen(() => body(stage))))
+    run: Effect.suspend(() => {
+      const lines: Array<string> = []
+      const keeping = Logger.map(Logger.formatLogFmt, (line) => void lines.push(line))
+      return Effect.scoped(Effect.flatMap(make(subject), (stage) => Effect.gen(() => body(stage)))).pipe(
+        Effect.provide(Logger.layer([keeping])),
+        // Most cases let something fail: what is said of that matters only where the case does.
+        Effect.tapCause(() =>
+          lines.length === 0 ? Effect.void : Effect.logInfo(`Log of case "${name}":\n${lines.join("\n")}`)
+        )
+      )
+    })
   })
 })
 
