@@ -4,6 +4,7 @@
  * `POSTGRES_URL=postgres://postgres@127.0.0.1:5432/test npm run example examples/pg-boss.ts`. It makes a schema
  * `pgboss_example` there, for pg-boss and for the orders, and removes it in the end.
  */
+import { NodeRuntime } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
 import { Config, Console, Effect, Layer, Redacted, Schedule, Schema } from "effect"
 import { SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
@@ -98,4 +99,10 @@ export const program = Effect.gen(function*() {
   for (const { what } of jobs) yield* Console.log(what)
 }).pipe(Effect.provide(PgBoss.pipe(Layer.provideMerge(Tables), Layer.provideMerge(Database))))
 
-if (import.meta.main) Effect.runPromise(program)
+if (import.meta.main) {
+  if (process.env["POSTGRES_URL"]) NodeRuntime.runMain(program)
+  else {
+    console.error("Set POSTGRES_URL, for example POSTGRES_URL=postgres://postgres@127.0.0.1:5432/test")
+    process.exitCode = 1
+  }
+}

@@ -99,7 +99,7 @@ export const program = Effect.gen(function*() {
     yield* TestClock.adjust("1 day")
     yield* atRest(Refund.poll(refund.id))
   }
-  yield* say("all is done")
+  yield* say("done, a refund in steps and a survey that was tried again")
 }).pipe(Effect.provide(Live))
 
 if (import.meta.main) Effect.runPromise(program)

@@ -72,7 +72,7 @@ export interface Dispatcher<out Performs extends boolean = boolean, out E = neve
  * **Details**
  *
  * - `names`: of the side effects of the group. `told`: what definitions and bindings tell each of their intents.
- * - `queues`: those that are routed here by name.
+ * - `routed`: whether an intent comes here because of its queue, so that the route has honoured that.
  * - `perform` runs the handlers of the intents, one after the other, with all their attempts; `by` is the name of the
  *   dispatcher. It never fails.
  * - `settle` records the decision on an intent; the first one counts.
@@ -85,7 +85,7 @@ export interface Dispatcher<out Performs extends boolean = boolean, out E = neve
 export interface Port {
   readonly names: ReadonlySet<string>
   readonly told: ReadonlyArray<Told>
-  readonly queues?: ReadonlyArray<string> | undefined
+  readonly routed?: ((told: Pick<Told, "name" | "queue">) => boolean) | undefined
   readonly perform: (intents: ReadonlyArray<Intent.Any>, by: string, options?: Performing) => Effect.Effect<void>
   readonly settle: (decision: Decision.Decision) => void
   readonly underway: (intent: Intent.Any) => void
@@ -560,7 +560,7 @@ export const route = <
           ...port,
           names: new Set([...port.names].filter((name) => waysOf.get(name)!.some(isOwn))),
           told: port.told.filter((told) => isOwn(wayOf(told))),
-          queues: compiled.filter(isOwn).flatMap(({ queues = port.queues ?? [] }) => queues)
+          routed: (told) => wayOf(told).queues !== undefined || port.routed?.(told) === true
         }
         opened.set(dispatcher, guard(dispatcher, own, yield* dispatcher.open(own)))
       }

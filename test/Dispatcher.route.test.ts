@@ -285,12 +285,26 @@ describe("Dispatcher.route", () => {
       })
     })
 
-    it.effect("a queue that is routed to an engine is one that it knows", () => {
+    it.effect("a queue that is routed to an engine with queues is known there when somebody looks into it", () => {
       const able = engine("able", all)
+      const looking = engine("looking", all, [], ["bulk"])
       return Effect.gen(function*() {
-        const routes = Dispatcher.route([[{ queue: "bulk" }, able.engine], ["**", able.engine]])
-        assert.include(yield* dies(mail("1", { queue: "bulk" }), routes), "Success")
-        assert.include(yield* dies(mail("1", { queue: "other" }), routes), "no worker of able would look there")
+        const to = (one: typeof able.engine) => Dispatcher.route([[{ queue: "bulk" }, one], ["**", one]])
+        assert.include(yield* dies(mail("1", { queue: "bulk" }), to(looking.engine)), "Success")
+        assert.include(yield* dies(mail("1", { queue: "bulk" }), to(able.engine)), "no worker of able would look there")
+      })
+    })
+
+    it.effect("an engine without queues takes one only by the route that is for it", () => {
+      const bare = engine("bare")
+      return Effect.gen(function*() {
+        const routes = Dispatcher.route([
+          [{ name: "**:mail:**", queue: "slow" }, bare.engine],
+          ["**:report:**", Dispatcher.inline()],
+          ["**", bare.engine]
+        ])
+        assert.include(yield* dies(mail("1", { queue: "slow" }), routes), "Success")
+        assert.include(yield* dies(push("1", { queue: "slow" }), routes), "bare has no queues")
       })
     })
   })

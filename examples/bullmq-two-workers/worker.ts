@@ -10,7 +10,7 @@ const SendReceiptLive = SendReceipt.toLayer(Effect.gen(function*() {
   return Effect.fnUntraced(function*(_, { idempotencyKey }) {
     yield* provider.begun(name, idempotencyKey)
     yield* provider.send(name, idempotencyKey)
-    yield* Effect.sleep("5 millis")
+    yield* Effect.sleep("20 millis")
     yield* provider.done(name)
   })
 }))

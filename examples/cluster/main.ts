@@ -175,4 +175,10 @@ export const program = run.pipe(
   ))
 )
 
-if (import.meta.main) NodeRuntime.runMain(program)
+if (import.meta.main) {
+  if (process.env["POSTGRES_URL"]) NodeRuntime.runMain(program)
+  else {
+    console.error("Set POSTGRES_URL, for example POSTGRES_URL=postgres://postgres@127.0.0.1:5432/test")
+    process.exitCode = 1
+  }
+}

@@ -4,7 +4,12 @@ import { type ChildProcess, fork } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { join } from "node:path"
 
-export const url = process.env["REDIS_URL"] ?? "redis://127.0.0.1:6379"
+const url = process.env["REDIS_URL"]
+
+if (!url) {
+  console.error("Set REDIS_URL, for example REDIS_URL=redis://127.0.0.1:6379")
+  process.exit(1)
+}
 
 /** Of the keys of BullMQ. */
 export const prefix = process.env["SHOP_PREFIX"] ?? `shop-${randomUUID().slice(0, 8)}`

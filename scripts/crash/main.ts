@@ -26,6 +26,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { inspect, parseArgs } from "node:util"
 import { choose, names, runEngines } from "./engines/run.ts"
+import { isBrief } from "./engines/subjects.ts"
 import type { Verdict } from "./lib/judge.ts"
 import { isOver } from "./lib/processes.ts"
 import { type Step, steps } from "./lib/task.ts"
@@ -204,13 +205,13 @@ const runOutbox = async (): Promise<number> => {
 
 const killEngines = (): Promise<number> => {
   console.log(`${ofOutbox ? "\nEngines. " : ""}Seed ${values.seed}.`)
-  return runEngines(engines, {
+  return runEngines(small && (values.engine ?? "all") === "all" ? engines.filter(isBrief) : engines, {
     postgres: url,
     directory,
     seed: Number(values.seed),
     small,
     kills: small ? 4 : Number(values.kills ?? 60)
-  }, Number(values.lanes ?? (small ? 3 : 1)))
+  }, Number(values.lanes ?? (small ? 4 : 1)))
 }
 
 let failed = 0

@@ -160,7 +160,8 @@ export interface DispatcherOptions {
  * the boundary dies with `DispatchError` that holds `RedisUnavailable`.
  *
  * The decision of an intent is `Dispatched` once Redis has it. `SideEffects.drain` waits until nothing is waiting and nothing
- * is active in the queues; what waits for its time, and a queue that is paused, is not waited for.
+ * is active in the queues; what waits for its time, and a queue that is paused, is not waited for. Where nothing is active
+ * it warns every five seconds of what waits.
  *
  * **Gotchas**
  *
@@ -219,6 +220,7 @@ export interface WorkerOptions extends EngineWorker.Options {
  *
  * When a worker dies its jobs have stalled in the words of BullMQ, and another one begins them anew. After `maxCrashes` a job
  * is failed. Retrying a failed job, in bull-board or with `job.retry()`, gives it fresh budgets.
+ * A worker that could not renew the lock of a job interrupts its handler, and leaves the job to whoever has it.
  *
  * Closing the layer stops fetching, waits `gracePeriod` for the handlers that run, interrupts the others and hands them back
  * with their attempt restored. Without Redis it ends all the same.

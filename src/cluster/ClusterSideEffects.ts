@@ -98,8 +98,14 @@ export interface DispatcherOptions {
  * - Inside an open transaction it refuses, and the boundary dies with `DispatchError`: the cluster would look before the
  *   commit, or perform what is rolled back. Hand over after the commit, with `SqlSideEffects.afterCommit(dispatcher())`, or
  *   with `Outbox.layerRelay` where a crash between the two must lose nothing.
- * - A runner that has no `layerWorker` for the entity waits for one, for a minute: a process that only sends is a client of
- *   the cluster (`clientOnly`).
+ * - Workers first: a runner owns shards whether it has a `layerWorker` for the entity or not. Give all runners one before
+ *   anybody sends to a new `entity`; a process that only sends is a client of the cluster (`clientOnly`).
+ * - What belongs to a runner without a worker is kept there until one is built or the shard moves, where the settings are
+ *   those of `shardingConfig`. With others, set `entityRegistrationTimeout: "Infinity"`: by default a runner that has had any
+ *   entity for a minute answers such messages with a failure, and they are lost.
+ * - In a runner that has no worker itself, what belongs to that runner is not accepted: after 10 seconds the boundary dies
+ *   with `DispatchError`.
+ * - `SideEffects.drain` does not wait for what was handed over.
  * - The cluster never removes what was performed. See the guide for the statement that does.
  *
  * @category dispatchers
@@ -149,7 +155,10 @@ export interface WorkerOptions extends Omit<EngineWorker.Options, "queues"> {
  *
  * - The order is as good as the locks of the shards: a runner that stands still for longer than `shardLockExpiration` may end
  *   one side effect of a key beside the runner that has taken over.
- * - A process has one worker for each `entity`: a second one is refused.
+ * - A cluster in a process has one worker for each `entity`, as long as it lives: a second one is refused, also when the first
+ *   one is closed. Build the cluster again with the worker.
+ * - Closing the layer stops the whole runner, with all other entities, unless `preemptiveShutdown` is `false`. Then what
+ *   belongs to its shards waits until the runner is closed, too.
  * - A snooze or a pause of hours is a fiber in memory, and so is everything behind it.
  *
  * @category layers
@@ -178,8 +187,11 @@ export const layerWorker = <S extends SideEffect.Any, Ev extends Event.Any>(
  * | `runnerHealthCheckInterval` | 1 s | 1 min | a process that is gone is noticed by who asks it |
  * | `refreshAssignmentsInterval` | 1 s | 3 s | how soon the others hear of it |
  * | `entityMessagePollInterval` | 1 s | 10 s | the precision of `delay`, and the longest wait where nobody was told |
+ * | `entityRegistrationTimeout` | for ever | 1 min | what a runner has no worker for yet is kept, and not failed |
  *
  * **Gotchas**
+ *
+ * A message that is not persisted, to an entity of yours that no runner registers, waits for ever as well.
  *
  * All runners need the same `shardsPerGroup`; keep yours where a cluster runs already. A runner that cannot refresh its locks
  * for 4 seconds, as the database is overloaded, gives its shards back; set more where that happens.
@@ -196,6 +208,7 @@ export const shardingConfig = (
   runnerHealthCheckInterval: "1 second",
   refreshAssignmentsInterval: "1 second",
   entityMessagePollInterval: "1 second",
+  entityRegistrationTimeout: "Infinity",
   ...options
 })
 

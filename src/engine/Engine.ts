@@ -240,16 +240,23 @@ const without = (
   })
 }
 
+interface Told extends Pick<Dispatcher.Port, "routed" | "told"> {
+  /** Whatever tells them besides. */
+  readonly queues?: ReadonlyArray<string> | undefined
+}
+
 type Check = (told: Dispatcher.Told, how: string) => void
 
 /** Throws where an engine cannot honour what a side effect was told. */
 const checkOf = (
   engine: string,
   { honours, queues }: { readonly honours: Honours; readonly queues: ReadonlyArray<string> },
-  { queues: routed = [], told }: Pick<Dispatcher.Port, "queues" | "told">
+  { queues: others = [], routed, told }: Told
 ): Check => {
-  // What definitions name counts only where there are queues.
-  const known = new Set([Job.defaultQueue, ...queues, ...routed, ...(honours.queue ? queuesOf(told) : [])])
+  // What definitions name counts only where there are queues, what a route has honoured only where there are none.
+  const known = new Set([Job.defaultQueue, ...queues, ...others, ...(honours.queue ? queuesOf(told) : [])])
+  const isKnown = (told: Dispatcher.Told, queue: string) =>
+    known.has(queue) || (!honours.queue && routed?.(told) === true)
   return (told, how) => {
     const { delay, name, priority, queue } = told
     const refuse = (option: Option, value: string, problem: string) => {
@@ -273,7 +280,10 @@ const checkOf = (
     if (priority !== undefined && priority !== 0 && !honours.priority) {
       refuse("priority", `priority ${priority}`, `${engine} has no priorities. ${elsewhere}`)
     }
-    if (queue !== undefined && !known.has(queue)) {
+    if (priority !== undefined && !Job.isPriority(priority)) {
+      refuse("priority", `priority ${priority}`, "queues take whole numbers up to a million.")
+    }
+    if (queue !== undefined && !isKnown(told, queue)) {
       const quoted = enumerate([...known].map((one) => `"${one}"`))
       refuse(
         "queue",
@@ -292,8 +302,7 @@ const checkOf = (
  *
  * @internal
  */
-export const check = (engine: Engine<any, any>, port: Pick<Dispatcher.Port, "queues" | "told">): Check =>
-  checkOf(engine.name, engine[TypeId], port)
+export const check = (engine: Engine<any, any>, port: Told): Check => checkOf(engine.name, engine[TypeId], port)
 
 /**
  * The queues that are told, each once.

@@ -44,9 +44,9 @@ import type { Dead, Outcome } from "./Outcome.ts"
  *   handed back, with its attempt restored.
  * - `retry`: for side effects that say nothing about retries. Default: exponential from 2 seconds to an hour, jittered,
  *   20 attempts.
- * - `maxCrashes` (default 3): how often the process may be lost while it holds a job.
- * - `unknown` (default 1 hour): how long after it was due first a job waits whose name this worker does not know, as in a rolling
- *   release. Then it is dead.
+ * - `maxCrashes` (default 3): a job is dead when its process was lost so often while it held it.
+ * - `unknown` (default 1 hour): for how long a job whose name this worker does not know is put back for others, as in a rolling
+ *   release, counted from when this worker saw it first or somebody attempted it last. Then it is dead.
  * - `policy`: for what handlers enqueue themselves, as in `LiveLayer`.
  * - `onDead`: runs for each job that died, beside the error in the log.
  *
@@ -125,8 +125,11 @@ export const textOfCause: typeof deliver.textOfCause = deliver.textOfCause
  */
 export const interrupted: typeof deliver.interrupted = deliver.interrupted
 
-/** How long a job waits at a time for somebody who knows its name, in milliseconds. */
-const glance = 30_000
+/** How long a job waits at a time for somebody who knows its name, in milliseconds: at first, and at most. */
+const pauses = { first: 100, longest: 30_000 }
+
+/** Of how many jobs with unknown names a worker remembers since when it knows of them. */
+const mostStrangers = 10_000
 
 const quote = (text: string): string => `"${text}"`
 
@@ -156,6 +159,7 @@ export const make = Effect.fnUntraced(function*<E, R>(
 ) {
   const { concurrency = 32, maxCrashes, onDead, policy, retry } = options
   checkNumber(who, "concurrency", concurrency)
+  checkNumber(who, "maxCrashes", maxCrashes)
   const gracePeriod = Duration.fromInputUnsafe(options.gracePeriod ?? "10 seconds")
   const unknown = Duration.toMillis(Duration.fromInputUnsafe(options.unknown ?? "1 hour"))
   const clock = yield* Clock.Clock
@@ -196,30 +200,42 @@ export const make = Effect.fnUntraced(function*<E, R>(
     told.add(name)
     return Effect.logWarning(
       `${who} of group "${group.name}" was given side effect "${name}", which is not in the group. It is put back for a ` +
-        `worker that has it, and is dead ${
+        `worker that has it, and is dead after ${
           Duration.format(Duration.millis(unknown))
-        } after it was due. Start that worker, add ` +
-        "the side effect to the group, or name the old name in aliases where it was renamed."
+        } of that. Start that worker, ` +
+        "add the side effect to the group, or name the old name in aliases where it was renamed."
     )
   }
 
-  /** Whoever knows it may be on its way, as in a rolling release. */
+  const strangers = new Map<string, { readonly since: number; readonly attempts: number; seen: number }>()
+
+  /** Whoever knows it may be on its way, as in a rolling release, or be busy. */
   const stranger = (job: Job): Effect.Effect<Outcome> => {
-    const left = job.createdAt + job.delay + unknown - clock.currentTimeMillisUnsafe()
-    return left > 0
-      ? Effect.as(tell(job.name), {
-        _tag: "Snooze",
-        delay: Math.ceil(Math.min(left, glance, Math.max(1000, unknown / 10)))
-      })
-      : buried(job, {
-        _tag: "Dead",
-        reason: "unknown",
-        error:
-          `no worker knows a side effect of that name. Name the old name in aliases where it was renamed, or start the ` +
-          "worker that performs it; then retry it.",
-        cause: undefined,
-        failed: false
-      })
+    const now = clock.currentTimeMillisUnsafe()
+    const attempts = job.progress?.attempts ?? 0
+    let known = strangers.get(job.id)
+    // Where it was attempted meanwhile there is somebody who knows it.
+    if (known === undefined || known.attempts !== attempts) {
+      known = { since: now, attempts, seen: 0 }
+      strangers.delete(job.id)
+      strangers.set(job.id, known)
+      if (strangers.size > mostStrangers) strangers.delete(strangers.keys().next().value!)
+    }
+    const left = known.since + unknown - now
+    if (left > 0) {
+      const delay = Math.ceil(Math.min(left, pauses.longest, pauses.first * 2 ** Math.min(known.seen++, 20)))
+      return Effect.as(tell(job.name), { _tag: "Snooze", delay })
+    }
+    strangers.delete(job.id)
+    return buried(job, {
+      _tag: "Dead",
+      reason: "unknown",
+      error:
+        `no worker knows a side effect of that name. Name the old name in aliases where it was renamed, or start the ` +
+        "worker that performs it; then retry it.",
+      cause: undefined,
+      failed: false
+    })
   }
 
   const delivery = (job: Job, one: Running): Effect.Effect<Outcome> => {

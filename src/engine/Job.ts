@@ -27,6 +27,14 @@ export const defaultQueue = "default"
 export const longest = 315_360_000_000
 
 /**
+ * Whether a number can be a priority.
+ *
+ * @internal
+ */
+export const isPriority = (priority: number): boolean =>
+  Number.isSafeInteger(priority) && Math.abs(priority) <= 1_000_000
+
+/**
  * What has happened to a job so far.
  *
  * **Details**
@@ -148,11 +156,6 @@ export const originOf = ({ origin }: Intent.Any): string | undefined =>
 export const fromIntent = (intent: Intent.Any, createdAt: number): Job => {
   const metadata = metadataOf(intent)
   const { delay, id, key, name, priority = 0, queue = defaultQueue, traceparent } = intent
-  if (!Number.isSafeInteger(priority) || Math.abs(priority) > 1_000_000) {
-    throw new Error(
-      `Side effect "${name}" was enqueued with priority ${priority}. Queues take whole numbers up to a million.`
-    )
-  }
   return {
     id,
     name,

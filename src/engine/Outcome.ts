@@ -14,7 +14,21 @@ import type { Progress } from "./Job.ts"
  * @category models
  * @since 0.1.0
  */
-export type Reason = "exhausted" | "crashed" | "cancelled" | "undecodable" | "unknown"
+export type Reason = (typeof reasons)[number]
+
+/**
+ * All reasons.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const reasons: readonly ["exhausted", "crashed", "cancelled", "undecodable", "unknown"] = [
+  "exhausted",
+  "crashed",
+  "cancelled",
+  "undecodable",
+  "unknown"
+]
 
 /**
  * It failed and is to be tried again after `delay` milliseconds. `progress` is what has happened to it by now, this delivery

@@ -9,8 +9,8 @@ const glance = 20
 const patience = 5000
 
 // Workers may be other processes: what is waited for is not subject to the clock of a test.
-const pause = (millis: number): Effect.Effect<void> =>
-  Effect.provideService(Effect.sleep(millis), Clock.Clock, Clock.Clock.defaultValue())
+const clock = Clock.Clock.defaultValue
+const pause = (millis: number): Effect.Effect<void> => Effect.provideService(Effect.sleep(millis), Clock.Clock, clock())
 
 /**
  * Looks until nothing is left to wait for, at the longest every `longest` milliseconds. `problem` is asked every five
@@ -26,15 +26,17 @@ export const untilIdle = <E>(options: {
     options.problem,
     (message) => message === undefined ? Effect.void : Effect.logWarning(message)
   )
-  const loop = (next: number, waited: number): Effect.Effect<void, E> =>
+  const now = () => clock().currentTimeMillisUnsafe()
+  const loop = (next: number, since: number): Effect.Effect<void, E> =>
     Effect.flatMap(isBusy, (busy) => {
       if (!busy) return Effect.void
+      const wonders = now() - since >= patience
       const again = Effect.suspend(() =>
-        Effect.andThen(pause(next), loop(Math.min(next * 2, longest), waited >= patience ? next : waited + next))
+        Effect.andThen(pause(next), loop(Math.min(next * 2, longest), wonders ? now() : since))
       )
-      return waited >= patience ? Effect.andThen(problem, again) : again
+      return wonders ? Effect.andThen(problem, again) : again
     })
-  return loop(glance, 0)
+  return Effect.suspend(() => loop(glance, now()))
 }
 
 /** What to say of an engine in whose queues something waits while nothing is running. `undefined` where there is nothing. */

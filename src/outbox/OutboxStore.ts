@@ -19,7 +19,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type * as Outcomes from "../engine/Outcome.ts"
+import * as Outcomes from "../engine/Outcome.ts"
 import * as describe from "../internal/describe.ts"
 
 /**
@@ -152,7 +152,7 @@ export type Reason = Outcomes.Reason
  * @category models
  * @since 0.1.0
  */
-export const reasons: ReadonlyArray<Reason> = ["exhausted", "crashed", "cancelled", "undecodable", "unknown"]
+export const reasons: ReadonlyArray<Reason> = Outcomes.reasons
 
 /**
  * How a delivery ended.

@@ -59,6 +59,9 @@ export { Boss, PgBossError, type Settings } from "./internal/boss.ts"
  * Without `superviseIntervalSeconds` and `monitorIntervalSeconds` both are 10, not 60 as in pg-boss: so often it looks for
  * jobs whose process has died. Another process has them, at the latest, after `lease` and twice this time.
  *
+ * `queryTimeout` (default 1 minute, `Infinity` for none): a statement that has no answer for that long has failed, and its
+ * connection is closed. It holds for the migrations of pg-boss at the start as well: raise it for those of a large table.
+ *
  * A queue that is not there is created, with `notify`, and with settings that leave retries to the handlers. One that is
  * there stays as it is: each job then says for itself what its queue does not.
  *
@@ -70,8 +73,9 @@ export { Boss, PgBossError, type Settings } from "./internal/boss.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layer: (options: PgBoss.ConstructorOptions & Settings) => Layer.Layer<Boss, PgBossError> =
-  internalBoss.layer
+export const layer: (
+  options: PgBoss.ConstructorOptions & Settings & { readonly queryTimeout?: Duration.Input | undefined }
+) => Layer.Layer<Boss, PgBossError> = internalBoss.layer
 
 /**
  * A PgBoss that the program has already: it has to be started, and is not stopped here.
@@ -106,9 +110,12 @@ export const layerBoss: (
  * One insert for each queue. The id of the job is that of the intent: what is handed over twice is there once, as long as
  * pg-boss keeps the job. When it cannot be inserted the boundary dies with `DispatchError`.
  *
- * The data of a job is `{ sideEffect, payload, createdAt }`, and `key`, `priority`, `origin`, `metadata` and `trace` where
- * they were told. `priority` and the idempotency key (as `singletonKey`) are columns, too. A delay counts by the clock of the
- * database.
+ * The data of a job is `{ sideEffect, payload, createdAt }`, and `delay` (milliseconds), `key`, `priority`, `origin`,
+ * `metadata` and `trace` where they were told. `priority` and the idempotency key (as `singletonKey`) are columns, too. A
+ * delay counts by the clock of the database.
+ *
+ * A boundary that is interrupted while it hands over waits up to 5 seconds for the insert. After that it is not known whether
+ * the jobs are there.
  *
  * `queues` names queues besides `"default"` and those of definitions and bindings. A queue has to have the policy `standard`.
  *
@@ -116,6 +123,9 @@ export const layerBoss: (
  * whoever sent it there.
  *
  * **Gotchas**
+ *
+ * `jsonb` holds no U+0000 and no half of a character (a lone surrogate): with one in a payload, metadata or key the boundary
+ * dies with `DispatchError`.
  *
  * The key of an intent does not keep a second one out. What pg-boss has for that, `singletonSeconds`, lets one job into each
  * slot of fixed times: of two within a second both are in when a slot ends between them. For keys there is the outbox.
@@ -139,8 +149,9 @@ export const dispatcher: (options?: {
  * **Details**
  *
  * As `dispatcher`, and the insert runs on the `SqlClient`: in the transaction that is open there, or alone. The decision of an
- * intent is `Dispatched` once the transaction has committed; until then it is pending. When the jobs cannot be inserted the
- * boundary dies with `DispatchError`, and the transaction is rolled back.
+ * intent is `Dispatched` once the transaction has committed; until then it is pending, and where the transaction is rolled
+ * back after the boundary has ended, it stays without a decision for ever. When the jobs cannot be inserted the boundary dies
+ * with `DispatchError`, and the transaction is rolled back.
  *
  * **Gotchas**
  *
@@ -202,7 +213,8 @@ export interface WorkerOptions extends EngineWorker.Options {
  * **Gotchas**
  *
  * Requires the handler of every side effect of the group. A handler may run for a day, after which pg-boss gives its job to
- * another. A job in one of its queues that is no side effect is failed: keep others in queues of their own, or `adopt` them.
+ * another. A job in one of its queues that is no side effect is failed, and `onDead` is not told of it, only the log: keep
+ * others in queues of their own, or `adopt` them.
  * Queues with the policy `stately` are refused.
  *
  * @category layers

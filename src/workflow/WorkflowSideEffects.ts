@@ -82,7 +82,7 @@ export { SideEffectDead } from "./internal/definition.ts"
  * where it is routed here by name (`Dispatcher.route`). It dies with `DispatchError` where the workflow engine does not
  * accept.
  *
- * `SideEffects.drain` does not wait for it: ask `poll` for one.
+ * `SideEffects.drain` does not wait for what was handed over: ask `poll` for one.
  *
  * **Gotchas**
  *
@@ -178,8 +178,9 @@ const makeWorker = Effect.fnUntraced(function*(group: SideEffectGroup.Any, optio
  *
  * **Details**
  *
- * Nothing while it is being performed, or where the engine does not know it. `Suspended`: it waits for its time. `Complete`:
- * it is done, or failed with `SideEffectDead`. How long that can be asked is up to the engine.
+ * Nothing while it is being performed or sleeps in the process, as in pauses up to `inMemoryThreshold`, before a worker is
+ * there, or where the engine does not know it. `Suspended`: it waits for its time in a durable clock. `Complete`: it is done,
+ * or failed with `SideEffectDead`. How long that can be asked is up to the engine.
  *
  * @category operating
  * @since 0.1.0
@@ -190,14 +191,14 @@ export const poll = (
   PerformSideEffect.poll(executionIdOf(intent))
 
 /**
- * Takes back an intent that waits for its time in the workflow engine, by its id. One that is being performed goes on to the end
- * of that attempt.
+ * Takes back an intent that waits for its time or for a worker, by its id. One that is being performed goes on to the end of
+ * that attempt.
  *
  * @category operating
  * @since 0.1.0
  */
 export const interrupt = (intent: string): Effect.Effect<void, never, WorkflowEngine.WorkflowEngine> =>
-  PerformSideEffect.interrupt(executionIdOf(intent))
+  Effect.flatMap(WorkflowEngine.WorkflowEngine, (engine) => hubOf(engine).interrupt(executionIdOf(intent)))
 
 /**
  * The handler of a side effect that is the start of a workflow, with the id of the intent as the execution id.

@@ -16,6 +16,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { Redis } from "ioredis"
 import { quick, removed } from "../engine/subjects/bullmq.ts"
+import { logs } from "../fixtures.ts"
 import * as proxy from "./proxy.ts"
 
 const url = process.env["REDIS_URL"]
@@ -418,6 +419,59 @@ describe.skipIf(url === undefined)(url === undefined ? "BullMQ (skipped: set RED
     }
   })
 
+  describe("a job whose lock is lost", () => {
+    it.live("is no longer performed, and is left to whoever has it", () =>
+      Effect.gen(function*() {
+        const { bull, job, run, seen, until, work } = yield* make()
+        const interrupted = yield* Deferred.make<void>()
+        yield* work({
+          handle: ({ payload }) =>
+            (payload as any).n === 1
+              ? Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
+              : Effect.void,
+          options: { concurrency: 1 }
+        })
+        const { id } = yield* run(SideEffects.enqueue(Plain, { n: 1 }))
+        yield* seen
+        const client = yield* Effect.promise(() => bull.queue().getBackend().client)
+        yield* Effect.promise(() =>
+          client.set(bull.queue().toKey(`${id}:lock`), "somebody else", { PX: 60_000 } as any)
+        )
+        yield* Deferred.await(interrupted)
+        // It goes on with others.
+        const next = yield* run(SideEffects.enqueue(Plain, { n: 2 }))
+        assert.deepStrictEqual((yield* seen).payload, { n: 2 })
+        yield* until(inState(bull.queue(), next.id, "completed"))
+        const left = yield* job(id)
+        assert.deepStrictEqual([left!.attemptsMade, left!.failedReason], [0, undefined])
+        assert.strictEqual(yield* Effect.promise(() => bull.queue().getJobState(id)), "active")
+      }).pipe(Effect.scoped), 15_000)
+
+    it.live("is performed once at a time, also where the same worker has it again", () =>
+      Effect.gen(function*() {
+        const { bull, run, seen, until, work } = yield* make()
+        let running = 0
+        let most = 0
+        yield* work({
+          handle: ({ attempt }) =>
+            Effect.suspend(() => {
+              most = Math.max(most, ++running)
+              return attempt === 1 ? Effect.never : Effect.sleep("100 millis")
+            }).pipe(Effect.ensuring(Effect.sync(() => running--))),
+          options: { concurrency: 4, lockDuration: "20 seconds", stalledInterval: "200 millis" }
+        })
+        const { id } = yield* run(SideEffects.enqueue(Plain, { n: 1 }))
+        yield* seen
+        // It stalls, and is taken again, long before the worker renews it.
+        const client = yield* Effect.promise(() => bull.queue().getBackend().client)
+        yield* Effect.promise(() => client.del(bull.queue().toKey(`${id}:lock`)))
+        assert.strictEqual((yield* seen).attempt, 2)
+        yield* until(inState(bull.queue(), id, "completed"))
+        assert.strictEqual(running, 0)
+        assert.isAtMost(most, 2)
+      }).pipe(Effect.scoped), 15_000)
+  })
+
   describe("what is there already", () => {
     const handOver = (bull: BullMqSideEffects.BullMq["Service"], job: Job.Job) =>
       Effect.scoped(Effect.flatMap(
@@ -497,10 +551,63 @@ describe.skipIf(url === undefined)(url === undefined ? "BullMQ (skipped: set RED
 
     it.live("a queue with a colon is refused", () =>
       Effect.gen(function*() {
-        const { run } = yield* make({ dispatcher: { queues: ["a:b"] } })
+        const { bull, run } = yield* make()
         const refused = defectOf(yield* Effect.exit(run(SideEffects.enqueue(Plain, { n: 1 }, { queue: "a:b" }))))
         assert.strictEqual(refused._tag, "UnsupportedOption")
         assert.include(refused.message, "have no \":\"")
+        const problem = "was given queue \"a:b\": names of queues of BullMQ are not empty and have no \":\"."
+        assert.throws(() => BullMqSideEffects.dispatcher({ queues: ["a:b"] }), problem)
+        for (
+          const layer of [
+            BullMqSideEffects.layer({ connection: url!, queue: "a:b" }),
+            BullMqSideEffects.layerWorker(Orders, { queues: ["a:b"] }).pipe(
+              Layer.provide(Layer.succeed(BullMqSideEffects.BullMq, bull))
+            )
+          ]
+        ) assert.include(defectOf(yield* Effect.exit(Layer.build(layer as Layer.Layer<any>))).message, problem)
+      }).pipe(Effect.scoped))
+  })
+
+  describe("an option", () => {
+    const built = (layer: Layer.Layer<any, never, any>) =>
+      Effect.map(Effect.exit(Effect.scoped(Layer.build(layer as Layer.Layer<any>))), (exit) => defectOf(exit).message)
+
+    it.live("of the connection that leads to no Redis is refused when the layer is built", () =>
+      Effect.gen(function*() {
+        const http = "http://user:secret@localhost:6379"
+        for (const connection of [http, Redacted.make(http), { url: http } as any]) {
+          assert.strictEqual(
+            yield* built(BullMqSideEffects.layer({ connection })),
+            "BullMqSideEffects.layer was given a connection that begins with \"http://\". It takes \"redis://host:6379\", " +
+              "\"rediss://host:6379\", or the path of a socket."
+          )
+        }
+        assert.include(yield* built(BullMqSideEffects.layer({ connection: "" })), "a connection that is empty")
+        for (const connection of ["/run/redis.sock", "REDISS://localhost:1", "localhost:1", "1"]) {
+          yield* Effect.scoped(Layer.build(BullMqSideEffects.layer({ connection })))
+        }
+      }))
+
+    it.live("that is no duration is refused with its name", () =>
+      Effect.gen(function*() {
+        const { bull } = yield* make()
+        const wrong: any = "10 secs"
+        const worker = (options: BullMqSideEffects.WorkerOptions) =>
+          BullMqSideEffects.layerWorker(Orders, options).pipe(
+            Layer.provide(Layer.succeed(BullMqSideEffects.BullMq, bull))
+          )
+        const problem = (option: string) => `was given ${option}: "10 secs". It takes a duration, such as "10 seconds".`
+        for (
+          const [option, layer] of [
+            ["timeout", BullMqSideEffects.layer({ connection: url!, timeout: wrong })],
+            ["lockDuration", worker({ lockDuration: wrong })],
+            ["stalledInterval", worker({ stalledInterval: wrong })],
+            ["retention.done", worker({ retention: { done: wrong } })],
+            ["retention.dead", worker({ retention: { dead: wrong } })],
+            ["uniqueFor", worker({ uniqueFor: wrong })]
+          ] as const
+        ) assert.include(yield* built(layer as any), problem(option))
+        assert.throws(() => BullMqSideEffects.dispatcher({ uniqueFor: wrong }), problem("uniqueFor"))
       }).pipe(Effect.scoped))
   })
 
@@ -525,6 +632,15 @@ describe.skipIf(url === undefined)(url === undefined ? "BullMQ (skipped: set RED
       Effect.gen(function*() {
         const between = yield* proxy.make(url!)
         const { bull, jobs, run } = yield* make({ connection: between.url, timeout: "300 millis" })
+        const given: Job.Job = {
+          id: "x",
+          name: Plain._tag,
+          queue: "default",
+          priority: 0,
+          payload: null,
+          delay: 0,
+          createdAt: 0
+        }
         yield* run(SideEffects.enqueue(Plain, { n: 1 }))
         for (const away of [between.cut, between.freeze]) {
           yield* away
@@ -535,6 +651,13 @@ describe.skipIf(url === undefined)(url === undefined ? "BullMQ (skipped: set RED
           assert.instanceOf(error, Dispatcher.DispatchError)
           assert.include(error.message, "Redis at 127.0.0.1:")
           assert.include(error.message, "Outbox.layerRelay")
+          // To the relay that would be no advice.
+          const connection = yield* BullMqSideEffects.dispatcher()[Engine.TypeId].connect.pipe(
+            Effect.provideService(BullMqSideEffects.BullMq, bull)
+          )
+          const relayed = defectOf(yield* Effect.exit(connection.handOver([{ ...given, payload: { n: 2 } }])))
+          assert.include(relayed.message, "Redis at 127.0.0.1:")
+          assert.notInclude(relayed.message, "Outbox")
           yield* between.heal
         }
         yield* run(SideEffects.enqueue(Plain, { n: 3 })).pipe(
@@ -618,5 +741,17 @@ describe.skipIf(url === undefined)(url === undefined ? "BullMQ (skipped: set RED
         yield* run(SideEffects.enqueue(Plain, { n: 6 }))
         yield* run(SideEffects.drain)
       }).pipe(Effect.scoped))
+
+    it.live("says when nobody works", () =>
+      Effect.gen(function*() {
+        const { run } = yield* make()
+        const { layer, lines } = logs()
+        yield* run(SideEffects.enqueueAll([[Plain, { n: 1 }], [Plain, { n: 2 }], [Bulk, { n: 3 }]]))
+        yield* Effect.timeoutOption(run(SideEffects.drain), "6500 millis").pipe(Effect.provide(layer))
+        assert.deepStrictEqual(lines, [
+          "WARN SideEffects.drain waits for 3 side effects that no worker has begun, in queues side-effects ×2, bulk ×1 of " +
+          "BullMQ. Is a worker running that looks there (BullMqSideEffects.layerWorker)?"
+        ])
+      }).pipe(Effect.scoped), 15_000)
   })
 })

@@ -5,6 +5,8 @@ import { ClusterSideEffects } from "effect-side-effects/cluster"
 import { SqlSideEffects } from "effect-side-effects/sql"
 import { SqliteClient } from "effect-side-effects/sqlite"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Entity from "effect/cluster/Entity"
 import * as MessageStorage from "effect/cluster/MessageStorage"
 import * as RunnerAddress from "effect/cluster/RunnerAddress"
 import * as RunnerHealth from "effect/cluster/RunnerHealth"
@@ -20,13 +22,16 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
+import * as Rpc from "effect/rpc/Rpc"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
+import * as TestClock from "effect/testing/TestClock"
 import { logs } from "../fixtures.ts"
 
 class Book extends SideEffect.make("bank:book", {
@@ -268,6 +273,96 @@ describe("with a database", () => {
     }))
 })
 
+/** Something else that a runner performs. */
+const Other = Entity.make("SomethingElse", [Rpc.make("Hi", {})]).toLayer({ Hi: () => Effect.void })
+
+describe("a runner without a worker", () => {
+  it.live("keeps what is sent to its shards for one that comes an hour later", () =>
+    Effect.gen(function*() {
+      let later = 0
+      const live = yield* Clock.Clock
+      const clock: Clock.Clock = Object.assign(Object.create(live), {
+        currentTimeMillisUnsafe: () => live.currentTimeMillisUnsafe() + later
+      })
+      const log = logs()
+      const performed = yield* Queue.unbounded<number>()
+      const runner = Sharding.layer.pipe(
+        Layer.provide(Runners.layerNoop),
+        Layer.provideMerge(storage),
+        Layer.provide([RunnerHealth.layerNoop, settings(1), NodeCrypto.layer, log.layer]),
+        Layer.provide(Layer.succeed(Clock.Clock, clock))
+      )
+      yield* Effect.gen(function*() {
+        const context = yield* Layer.build(Layer.provideMerge(Other, Layer.fresh(runner)))
+        // It was there for an hour.
+        later = 3_600_000
+        yield* book("a", 1)
+        yield* Effect.sync(() => log.lines.some((line) => line.includes("Could not find entity manager"))).pipe(
+          Effect.delay("10 millis"),
+          Effect.repeat({ until: (looked) => looked })
+        )
+        yield* Layer.build(
+          ClusterSideEffects.layerWorker(Bank).pipe(
+            Layer.provide(Book.toLayer(({ entry }) => Queue.offer(performed, entry)))
+          )
+        ).pipe(Effect.provideContext(context))
+        assert.strictEqual(yield* Queue.take(performed), 1)
+      }).pipe(
+        Effect.provide(sending.pipe(Layer.provideMerge(cluster()), Layer.provideMerge(database))),
+        Effect.scoped
+      ) as Effect.Effect<void>
+    }))
+
+  /** Ends the patience of a dispatcher. */
+  const outwait = <A, E>(fiber: Fiber.Fiber<A, E>) =>
+    Effect.gen(function*() {
+      while (fiber.pollUnsafe() === undefined) {
+        yield* TestClock.adjust("10 seconds")
+        yield* TestClock.withLive(Effect.sleep("5 millis"))
+      }
+      return yield* Fiber.await(fiber)
+    })
+
+  it.effect("accepts nothing that belongs to itself", () =>
+    Effect.gen(function*() {
+      const built = yield* TestClock.withLive(Layer.build(sending.pipe(Layer.provideMerge(TestRunner.layer))))
+      const sharding = Context.get(built, Sharding.Sharding)
+      yield* Effect.sync(() => sharding.hasShardId(ShardId.make("default", 1))).pipe(
+        Effect.delay("10 millis"),
+        Effect.repeat({ until: (mine) => mine }),
+        TestClock.withLive
+      )
+      const exit = yield* Effect.flatMap(Effect.forkChild(Effect.provideContext(book("a", 1), built)), outwait)
+      const text = Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "it was accepted"
+      assert.include(text, "Side effect \"bank:book\" was not accepted")
+      assert.include(text, "no ClusterSideEffects.layerWorker for entity \"SideEffects\"")
+      const { requests } = Context.get(built, MessageStorage.MemoryDriver)
+      assert.strictEqual(requests.size, 0)
+    }))
+
+  it.effect("does not hold up who sends to it once the message is kept", () =>
+    Effect.gen(function*() {
+      const log = logs()
+      const built = yield* TestClock.withLive(Layer.build(TestRunner.layer))
+      const messages = Context.get(built, MessageStorage.MessageStorage)
+      // As over a socket: the message is written, and the runner does not answer.
+      const far = Sharding.Sharding.of({
+        ...Context.get(built, Sharding.Sharding),
+        sendOutgoing: (message) => Effect.andThen(Effect.orDie(messages.saveRequest(message as any)), Effect.never)
+      })
+      const exit = yield* book("a", 3).pipe(
+        Effect.provide(sending),
+        Effect.provideContext(Context.add(built, Sharding.Sharding, far)),
+        Effect.provide(log.layer),
+        Effect.forkChild,
+        Effect.flatMap(outwait)
+      )
+      assert.isTrue(Exit.isSuccess(exit))
+      assert.strictEqual(Context.get(built, MessageStorage.MemoryDriver).requests.size, 3)
+      assert.strictEqual(log.lines.filter((line) => line.includes("is kept, but")).length, 1)
+    }))
+})
+
 describe("what it refuses", () => {
   const failed = (layer: Layer.Layer<never, never, any>, on: Layer.Layer<any> = TestRunner.layer) =>
     Effect.scoped(Layer.build(layer)).pipe(
@@ -283,6 +378,18 @@ describe("what it refuses", () => {
       assert.include(message, "entity \"SideEffects\", which another worker in this process performs already")
       const other = ClusterSideEffects.layerWorker(Bank, { entity: "Other" })
       assert.strictEqual(yield* failed(Layer.merge(one, other)), "it was built")
+    }))
+
+  it.live("a worker that is built again in the same cluster, when the first one is closed", () =>
+    Effect.gen(function*() {
+      const built = yield* Layer.build(Layer.merge(TestRunner.layer, Book.toLayer(() => Effect.void)))
+      const again = Effect.exit(Effect.scoped(Effect.provideContext(
+        Layer.build(Layer.fresh(ClusterSideEffects.layerWorker(Bank))),
+        built
+      )))
+      assert.isTrue(Exit.isSuccess(yield* again))
+      const exit = yield* again
+      assert.include(Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "it was built", "performed until it was closed")
     }))
 
   it.live("queues, and a cluster that keeps nothing", () =>

@@ -180,13 +180,11 @@ describe("Engine.dispatcher", () => {
   it.effect("a batch of which one cannot be encoded is not handed over at all", () => {
     const { batches, dispatcher } = stub()
     return Effect.gen(function*() {
-      for (const options of [{ priority: 1.5 }, { priority: 2_000_000 }, { metadata: { big: 1n } }]) {
-        const exit = yield* Effect.exit(
-          SideEffects.boundary(SideEffects.enqueueAll([[Ping], [Mail, { to: "a" }, options]]))
-        )
-        assert.instanceOf(defectOf(exit), Dispatcher.DispatchError)
-        assert.match(defectOf(exit).message, /"shop:mail"/)
-      }
+      const exit = yield* Effect.exit(
+        SideEffects.boundary(SideEffects.enqueueAll([[Ping], [Mail, { to: "a" }, { metadata: { big: 1n } }]]))
+      )
+      assert.instanceOf(defectOf(exit), Dispatcher.DispatchError)
+      assert.match(defectOf(exit).message, /"shop:mail"/)
       assert.deepStrictEqual(batches, [])
     }).pipe(Effect.provide(live(dispatcher)))
   })
@@ -286,6 +284,17 @@ describe("an option that the engine does not honour", () => {
       const error = yield* diesWith(mail({ priority: 10 }), live(dispatcher))
       assert.deepInclude(error, { option: "priority" })
       assert.match(error.message, /with priority 10, and stub cannot take that: it has priorities up to 9\.$/)
+    }))
+})
+
+describe("a priority", () => {
+  it.effect("that no queue can hold is refused at the call", () =>
+    Effect.gen(function*() {
+      for (const priority of [1.5, 2_000_000, NaN]) {
+        const defect = yield* diesWith(mail({ priority }), live(stub().dispatcher))
+        assert.instanceOf(defect, Engine.UnsupportedOption)
+        assert.match(defect.message, /"shop:mail" was enqueued with priority .*whole numbers up to a million/)
+      }
     }))
 })
 

@@ -3,6 +3,7 @@ import type { EngineWorker } from "effect-side-effects/engine"
 import * as EngineSuite from "effect-side-effects/engine/testing"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { logs } from "../fixtures.ts"
 import { dispatcher, layerWorker, Queue, type Row } from "./subjects/own.ts"
 
 // That the suite finds what is wrong: each of these engines breaks the contract in one way, and the cases of that have to
@@ -153,6 +154,30 @@ const queueOf = ({ forgetful, silent, write }: Broken) =>
     if (forgetful === true) known.has = () => false
     return { rows: write === undefined ? [] : listOf(write), known, dead }
   })
+
+describe("the log of a case", () => {
+  const run = (broken: Broken, part: string) =>
+    Effect.gen(function*() {
+      const { layer, lines } = logs()
+      const one = EngineSuite.cases(subjectOf(broken) as EngineSuite.Subject<never, Queue> & { crash: undefined })
+        .find(({ name }) => name.includes(part))!
+      yield* Effect.exit(Effect.provide(one.run, Layer.mergeAll(Layer.fresh(queueOf(broken)), layer)))
+      return lines
+    })
+  const name = "cancels is dead"
+
+  it.live("is kept from a log in which nobody looks for it", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* run({ finds: [] }, name), [])
+    }))
+
+  it.live("is there where the case fails", () =>
+    Effect.gen(function*() {
+      const [line, ...others] = yield* run({ finds: [], silent: true }, name)
+      assert.match(line!, /^INFO Log of case ".*cancels is dead.*":\n(.|\n)*is dead as cancelled/)
+      assert.deepStrictEqual(others, [])
+    }), 40_000)
+})
 
 describe.concurrent("the suite finds an engine", () => {
   for (const [name, broken] of Object.entries(engines)) {

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Event, SideEffect, SideEffectGroup, SideEffects } from "effect-side-effects"
-import { Engine, EngineWorker, type Job, type Outcome } from "effect-side-effects/engine"
+import { Engine, EngineWorker, Job, type Outcome } from "effect-side-effects/engine"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
@@ -321,29 +321,35 @@ describe("performing", () => {
 })
 
 describe("a name that it does not know", () => {
-  it.effect("is snoozed until `unknown` has passed since the job was made, then dead", () =>
+  it.effect("is put back until `unknown` has passed since it was first seen, then dead", () =>
     Effect.gen(function*() {
       const told: Array<string> = []
       const { perform } = yield* make(() => Effect.void, {
         unknown: "1 minute",
         onDead: (_, { reason }) => Effect.sync(() => told.push(reason))
       })
+      yield* TestClock.setTime(7_200_000)
       const stranger = job({ name: "shop:stranger", createdAt: 0 })
-      assert.deepStrictEqual(yield* perform(stranger), { _tag: "Snooze", delay: 6000 })
-      yield* TestClock.setTime(58_000)
-      assert.deepStrictEqual(yield* perform(stranger), { _tag: "Snooze", delay: 2000 })
-      yield* TestClock.setTime(60_000)
+      assert.deepStrictEqual(yield* perform(stranger), { _tag: "Snooze", delay: 100 })
+      assert.deepStrictEqual(yield* perform(stranger), { _tag: "Snooze", delay: 200 })
+      yield* TestClock.adjust("59950 millis")
+      assert.deepStrictEqual(yield* perform(stranger), { _tag: "Snooze", delay: 50 })
+      yield* TestClock.adjust("50 millis")
       const { error, reason } = dead(yield* perform(stranger))
       assert.deepStrictEqual([reason, told], ["unknown", ["unknown"]])
       assert.match(error, /no worker knows/)
     }))
 
-  it.effect("has the time from when it was due, not from when it was made", () =>
+  it.effect("has all the time again when somebody has attempted it meanwhile", () =>
     Effect.gen(function*() {
       const { perform } = yield* make(() => Effect.void, { unknown: "1 minute" })
-      yield* TestClock.setTime(120_000)
-      const { _tag } = yield* perform(job({ name: "shop:stranger", delay: 119_000 }))
-      assert.strictEqual(_tag, "Snooze")
+      const stranger = job({ name: "shop:stranger" })
+      yield* perform(stranger)
+      yield* TestClock.adjust("1 hour")
+      const progress = { ...Job.untouched, attempts: 1 }
+      assert.deepStrictEqual(yield* perform({ ...stranger, progress }), { _tag: "Snooze", delay: 100 })
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual((yield* perform({ ...stranger, progress }))._tag, "Dead")
     }))
 
   it.effect("is told in the log, once", () => {
@@ -354,7 +360,7 @@ describe("a name that it does not know", () => {
       assert.strictEqual(lines.length, 1)
       assert.match(
         lines[0]!,
-        /^WARN Stub\.layerWorker of group "shop" was given side effect "shop:stranger".*dead 1h after/
+        /^WARN Stub\.layerWorker of group "shop" was given side effect "shop:stranger".*dead after 1h of that/
       )
     }).pipe(Effect.provide(layer))
   })
@@ -362,7 +368,9 @@ describe("a name that it does not know", () => {
   it.effect("is looked at again soon, also where it may wait for long", () =>
     Effect.gen(function*() {
       const { perform } = yield* make(() => Effect.void, { unknown: "1 day" })
-      assert.deepStrictEqual(yield* perform(job({ name: "shop:stranger" })), { _tag: "Snooze", delay: 30_000 })
+      const stranger = job({ name: "shop:stranger" })
+      for (let i = 0; i < 20; i++) yield* perform(stranger)
+      assert.deepStrictEqual(yield* perform(stranger), { _tag: "Snooze", delay: 30_000 })
     }))
 })
 

@@ -17,18 +17,22 @@ describe.skipIf(url === undefined)(
       assert.strictEqual(stderr, "")
       assert.deepStrictEqual(widerThan(columns, stdout), [])
       const number = (pattern: RegExp) => Number(pattern.exec(stdout)?.[1]?.replaceAll(",", "") ?? assert.fail(stdout))
-      const held = number(/it was at (\d+) of them/)
+      const held = number(/it was performing (\d+)/)
       const [first, second] = ["first", "second"].map((name) => ({
         begun: number(new RegExp(`^${name} +([\\d,]+)`, "m")),
         done: number(new RegExp(`^${name} +[\\d,]+ +([\\d,]+)`, "m"))
       })) as [{ begun: number; done: number }, { begun: number; done: number }]
       const again = number(/([\d,]+) begun twice/)
+      const inHandler = number(/begun twice: (\d+) in a handler/)
+      const unsettled = number(/, (\d+) done and not settled/)
       assert.isAtLeast(held, 1)
       // Both have done something, and the second did not end what it held.
       assert.isAtLeast(second.done, 1)
       assert.isAbove(second.begun, second.done)
       assert.strictEqual(first.begun, first.done)
       assert.strictEqual(first.begun + second.begun, 2000 + again)
+      assert.strictEqual(inHandler, held)
+      assert.strictEqual(inHandler + unsettled, again)
       assert.isAtLeast(again, second.begun - second.done)
       assert.isAtMost(again, 16)
       assert.isAtMost(number(/([\d,]+) of these the provider knew/), again)

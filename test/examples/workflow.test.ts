@@ -16,7 +16,7 @@ day 5: paid 12 EUR for 1042, approved by Ann
 day 14: survey for 1042, attempt 1
 day 15: survey for 1042, attempt 2
 day 16: survey for 1042, attempt 3
-day 16: all is done
+day 16: done, a refund in steps and a survey that was tried again
 `
       )
     }))

@@ -426,7 +426,7 @@ describe("SideEffects.drain", () => {
   it.effect("says when nobody works", () =>
     outbox((lines) =>
       Effect.gen(function*() {
-        vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
+        vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] })
         yield* Effect.addFinalizer(() => Effect.sync(() => vi.useRealTimers()))
         yield* jobs("ab")
         const drained = yield* Effect.forkChild(SideEffects.drain, { startImmediately: true })
@@ -437,7 +437,7 @@ describe("SideEffects.drain", () => {
         vi.useRealTimers()
         assert.deepStrictEqual(lines, [
           "WARN SideEffects.drain waits for 2 side effects that no worker has begun. Is one running " +
-          "(Outbox.layerWorker), does it know their names, or are they paused?"
+          "(Outbox.layerWorker, or Outbox.layerRelay where an engine performs), does it know their names, or are they paused?"
         ])
         yield* Fiber.interrupt(drained)
       })

@@ -59,7 +59,9 @@ for (const { database, fresh, name, skip } of stores("relay_test")) {
           const before = yield* entries
           yield* relay({ "**": engine })
           yield* SideEffects.drain
-          const { createdAt, trace } = before[0]!
+          // When it was handed over.
+          const createdAt = jobs[0]!.createdAt
+          const { trace } = before[0]!
           assert.deepStrictEqual(jobs.map((job) => ({ ...job })), [
             {
               id: before[0]!.id,
@@ -82,7 +84,7 @@ for (const { database, fresh, name, skip } of stores("relay_test")) {
               payload: { id: "b" },
               metadata: undefined,
               delay: 0,
-              createdAt: before[1]!.createdAt,
+              createdAt,
               key: undefined,
               origin: undefined,
               trace: before[1]!.trace
@@ -166,12 +168,12 @@ for (const { database, fresh, name, skip } of stores("relay_test")) {
           state.before = Effect.sync(() => state.down = ++calls % 3 !== 0)
           yield* jobs(ids(60))
           yield* relay({ "**": engine }, { batchSize: 10 })
-          yield* SideEffects.drain.pipe(
-            Effect.andThen(
-              Effect.flatMap(Store, (store) => store.change({ states: ["scheduled"] }, { _tag: "Retry" }))
-            ),
-            Effect.repeat({ until: (n) => n === 0 })
-          )
+          yield* Effect.flatMap(Store, (store) =>
+            store.change({ states: ["scheduled"] }, { _tag: "Retry" }).pipe(
+              Effect.andThen(Effect.sleep("20 millis")),
+              Effect.andThen(store.count({ states: ["pending", "scheduled", "running"] })),
+              Effect.repeat({ until: (n) => n === 0 })
+            ))
           assert.sameMembers(taken(), ids(60))
         })), { timeout: 30_000 })
     })
@@ -303,6 +305,22 @@ describe("Outbox.layerRelay", () => {
           "Outbox.layerRelay was given the pattern \"jobs:runn\", which matches no side effect of group \"jobs\". It has " +
             "jobs:run and jobs:note."
         )
+        for (
+          const [before, after] of [["**", "jobs:run"], ["jobs:*", "jobs:run"], ["jobs:**", "jobs:*"], [
+            "*:run",
+            "jobs:run"
+          ]]
+        ) {
+          assert.include(
+            yield* diesWith(relay({ [before!]: engine, "jobs:note": engine, [after!]: engine })),
+            `Outbox.layerRelay was given the pattern "`
+          )
+        }
+        assert.include(
+          yield* diesWith(relay({ "jobs:run": engine, "**": engine, "jobs:note": engine })),
+          "Outbox.layerRelay was given the pattern \"jobs:note\" after \"**\", which takes all that it matches. Name " +
+            "\"jobs:note\" before \"**\", or leave it out."
+        )
         assert.include(
           yield* diesWith(relay({})),
           "Outbox.layerRelay was given no engine. Name one: { \"**\": engine }."
@@ -314,6 +332,12 @@ describe("Outbox.layerRelay", () => {
         assert.include(yield* diesWith(relay({ "jobs::run": engine })), "has an empty segment")
         assert.include(yield* diesWith(relay({ "**": engine }, { batchSize: 0 })), "batchSize: 0")
         assert.include(yield* diesWith(relay({ "**": engine }, { maxAttempts: 0 })), "maxAttempts: 0")
+        for (const option of ["lease", "pollInterval"]) {
+          assert.include(
+            yield* diesWith(relay({ "**": engine }, { [option]: 0 })),
+            `Outbox.layerRelay was given ${option}: 0. It takes 1 millisecond or more.`
+          )
+        }
       }))
 
     test("an engine that cannot be connected fails the layer, and nothing has been begun", () =>
@@ -558,11 +582,13 @@ describe("Outbox.layerRelay", () => {
         for (const [index, seconds] of pauses.entries()) {
           yield* TestClock.adjust(seconds * 1000 - 1)
           assert.strictEqual(tries() - begun, index)
+          // What is accepted shows that the engine is there.
+          yield* job("other", { delay: "1 millis" })
           yield* TestClock.adjust(1)
           yield* quiet
           assert.strictEqual(tries() - begun, index + 1)
         }
-        assert.deepStrictEqual(yield* states, ["a done", "bad dead exhausted", "b done"])
+        assert.deepStrictEqual((yield* states).slice(0, 3), ["a done", "bad dead exhausted", "b done"])
         const dead = (yield* entries)[1]!
         assert.include(dead.error!, "array did not take it. Refused: array does not like bad")
         assert.deepStrictEqual([dead.failures, dead.history.length], [12, 12])
@@ -575,9 +601,16 @@ describe("Outbox.layerRelay", () => {
         yield* jobs(["a", "bad"])
         yield* relay({ "**": engine }, { pollInterval: "1 hour", retention: { unknown: "30 days" } })
         yield* quiet
-        yield* TestClock.adjust("20 hours")
-        const dead = (yield* entries)[1]!
-        assert.deepStrictEqual([dead.state, dead.failures], ["dead", 100])
+        const { id } = (yield* entries)[1]!
+        for (let n = 1; n < 100; n++) {
+          assert.deepStrictEqual((yield* entry(id))?.failures, n)
+          yield* TestClock.adjust(Math.min(1000 * 2 ** (n - 1), 300_000) - 1)
+          yield* job("other", { delay: "1 millis" })
+          yield* TestClock.adjust(1)
+          yield* quiet
+        }
+        const dead = yield* entry(id)
+        assert.deepStrictEqual([dead?.state, dead?.failures], ["dead", 100])
       }))
 
     test("is found by halving: with few calls, and in order", () =>
@@ -616,16 +649,29 @@ describe("Outbox.layerRelay", () => {
         assert.isAtMost(lines.filter((line) => line.startsWith("ERROR")).length, 10)
       }))
 
-    test("one that was refused before and is alone by now is no sign that the engine is away", (lines) =>
+    test("of one that is alone attempts are used only where others have been accepted since", (lines) =>
       Effect.gen(function*() {
         const { engine, state } = recording()
         state.refuses = (id) => id === "bad"
         yield* jobs(["a", "bad"])
-        yield* relay({ "**": engine })
+        // Never together with another.
+        yield* relay({ "**": engine }, { batchSize: 1, maxAttempts: 4 })
         yield* quiet
-        yield* TestClock.adjust("1 minute")
-        assert.isAbove((yield* entries)[1]!.failures, 3)
-        assert.deepStrictEqual(lines, [])
+        const failures = () => Effect.map(entries, (all) => all[1]!.failures)
+        yield* TestClock.adjust("1 hour")
+        assert.strictEqual(yield* failures(), 0)
+        assert.deepStrictEqual(lines, [
+          "ERROR Outbox relay r1 cannot hand over to array, and tries again: Refused: array does not like bad. What is for it waits in the outbox."
+        ])
+        for (let n = 1; n < 4; n++) {
+          yield* job("other", { priority: 1 })
+          yield* TestClock.adjust("1 hour")
+          assert.strictEqual(yield* failures(), n)
+          assert.strictEqual((yield* states)[1], "bad pending")
+        }
+        yield* job("other", { priority: 1 })
+        yield* TestClock.adjust("10 seconds")
+        assert.strictEqual((yield* states)[1], "bad dead exhausted")
       }))
   })
 
@@ -669,6 +715,55 @@ describe("Outbox.layerRelay", () => {
         yield* job("c")
         yield* quiet
         assert.match(lines[2]!, /^ERROR Outbox relay r1 cannot hand over to one/)
+      }))
+
+    test("is said in sentences that end once", (lines) =>
+      Effect.gen(function*() {
+        const { engine, state } = recording()
+        state.before = Effect.die(new Error("It is away."))
+        yield* job("a")
+        yield* relay({ "**": engine })
+        yield* quiet
+        assert.include(lines[0], "tries again: Error: It is away. What is for it waits in the outbox.")
+      }))
+
+    test("uses no attempts of what was refused before, either", (lines) =>
+      Effect.gen(function*() {
+        const { engine, state } = recording()
+        state.refuses = (id) => id !== "0"
+        yield* jobs(ids(6))
+        yield* relay({ "**": engine }, { maxAttempts: 4 })
+        yield* quiet
+        const failures = Effect.map(entries, (all) => all.map(({ failures }) => failures))
+        assert.deepStrictEqual(yield* failures, [0, 1, 1, 1, 1, 1])
+        assert.deepStrictEqual(lines, [])
+        state.down = true
+        yield* TestClock.adjust("20 minutes")
+        assert.deepStrictEqual(yield* failures, [0, 1, 1, 1, 1, 1])
+        assert.deepStrictEqual(lines, [
+          "ERROR Outbox relay r1 cannot hand over to array, and tries again: Refused: array is away. What is for it waits in the outbox."
+        ])
+        state.down = false
+        state.refuses = () => false
+        yield* TestClock.adjust("6 seconds")
+        assert.deepStrictEqual(yield* states, ids(6).map((id) => `${id} done`))
+      }))
+
+    test("what was delayed or had to wait is created when it is handed over", () =>
+      Effect.gen(function*() {
+        const { engine, jobs: taken, state } = recording()
+        state.down = true
+        yield* job("a")
+        yield* job("b", { delay: "5 hours" })
+        yield* relay({ "**": engine })
+        const began = (yield* entries)[0]!.createdAt
+        yield* TestClock.adjust("3 hours")
+        state.down = false
+        yield* TestClock.adjust("3 hours")
+        const [a, b] = taken.map(({ createdAt, delay }) => createdAt + delay - began)
+        assert.isAtLeast(a!, 3 * 3_600_000)
+        assert.isAtMost(a!, 3 * 3_600_000 + 6000)
+        assert.strictEqual(b, 5 * 3_600_000)
       }))
 
     test("what another relay can hand over is not kept from it", () =>
@@ -732,6 +827,70 @@ describe("Outbox.layerRelay", () => {
           "INFO Outbox relay r1 hands over to array again."
         ])
         assert.deepStrictEqual(taken(), ids(3))
+      }))
+
+    /** An engine that takes one after the other, with the pause that `millis` says. */
+    const slow = (millis: (id: string) => number) => {
+      const taken: Array<string> = []
+      const batches: Array<number> = []
+      const engine = Engine.dispatcher({
+        name: "slow",
+        honours: nothing,
+        connect: Effect.succeed({
+          handOver: (jobs) =>
+            Effect.suspend(() => {
+              batches.push(jobs.length)
+              return Effect.forEach(jobs, ({ payload }) => {
+                const { id } = payload as { readonly id: string }
+                return Effect.andThen(Effect.sleep(millis(id)), Effect.sync(() => taken.push(id)))
+              }, { discard: true })
+            })
+        })
+      })
+      const most = () => Math.max(...ids(2000).map((id) => taken.filter((other) => other === id).length))
+      return { engine, taken, batches, most }
+    }
+
+    test("one that is slow gets less at once, so that it comes to an end", (lines) =>
+      Effect.gen(function*() {
+        const { batches, engine, most, taken } = slow(() => 100)
+        yield* jobs(ids(400))
+        yield* relay({ "**": engine })
+        yield* TestClock.adjust("75 seconds")
+        assert.deepStrictEqual(yield* states, ids(400).map((id) => `${id} done`))
+        assert.strictEqual(new Set(taken).size, 400)
+        assert.strictEqual(most(), 2)
+        assert.deepStrictEqual(batches, [400, 200, 200])
+        // It is not tempted again.
+        yield* jobs(ids(2000).slice(1000))
+        yield* TestClock.adjust("3 minutes")
+        assert.strictEqual(most(), 2)
+        assert.strictEqual(taken.filter((id) => id.length === 4).length, 1000)
+        assert.strictEqual(lines.length, 2)
+      }))
+
+    test("one that needs long for a single one has up to two minutes", () =>
+      Effect.gen(function*() {
+        const { engine, taken } = slow(() => 100_000)
+        yield* jobs(ids(2))
+        yield* relay({ "**": engine })
+        yield* TestClock.adjust("30 minutes")
+        assert.deepStrictEqual(yield* states, ["0 done", "1 done"])
+        assert.sameMembers(taken, ids(2))
+      }))
+
+    test("one that is quick again gets whole batches again", () =>
+      Effect.gen(function*() {
+        let pause = 2000
+        const { batches, engine } = slow(() => pause)
+        yield* jobs(ids(100))
+        yield* relay({ "**": engine }, { batchSize: 100 })
+        yield* TestClock.adjust("3 minutes")
+        assert.isAtMost(batches.at(-1)!, 13)
+        pause = 0
+        yield* jobs(ids(1000))
+        yield* TestClock.adjust("5 minutes")
+        assert.strictEqual(Math.max(...batches.slice(-5)), 100)
       }))
 
     test("a defect of it is a failure as any other", () =>
@@ -881,6 +1040,40 @@ describe("Outbox.layerRelay", () => {
         assert.isDefined(closing.pollUnsafe())
         assert.deepStrictEqual(yield* states, ids(3).map((id) => `${id} pending`))
       }))
+
+    it.effect("leaves nothing behind that goes on trying", () => {
+      let gone = false
+      let calls = 0
+      const failing = <A>(effect: Effect.Effect<A, OutboxStore.OutboxError>) =>
+        Effect.suspend(() => {
+          calls++
+          return gone ? Effect.fail(away("do that")) : effect
+        })
+      const store = storeWith(({ claim, cleanup, nextDueIn, register, renew, settle, unregister }) => ({
+        claim: (claimed) => failing(claim(claimed)),
+        cleanup: (retention) => failing(cleanup(retention)),
+        nextDueIn: (claimed) => failing(nextDueIn(claimed)),
+        register: (worker) => failing(register(worker)),
+        renew: (held, lease) => failing(renew(held, lease)),
+        settle: (all) => failing(settle(all)),
+        unregister: (id) => failing(unregister(id))
+      }))
+      return outbox((lines) =>
+        Effect.gen(function*() {
+          const { engine, state } = recording()
+          state.before = Effect.sync(() => gone = true)
+          const { close } = yield* relay({ "**": engine })
+          yield* job("a")
+          yield* quiet
+          const closing = yield* Effect.forkChild(close)
+          yield* TestClock.adjust("1 minute")
+          assert.isDefined(closing.pollUnsafe())
+          assert.isTrue(lines.some((line) => line.includes("could not settle")))
+          const before = [calls, lines.length]
+          yield* TestClock.adjust("1 hour")
+          assert.deepStrictEqual([calls, lines.length], before)
+        }), { store })
+    })
 
     it.effect("does not wait for ever for a store that is away", () => {
       let gone = false

@@ -499,7 +499,7 @@ describe("Outbox.layerWorker", () => {
 
     it.effect("closing does not wait for ever for one that is away", () => {
       const { layer, state } = flaky(["claim", "settle"])
-      return outbox(() =>
+      return outbox((lines) =>
         Effect.gen(function*() {
           const worker = yield* start(() => Effect.sync(() => state.broken = true))
           yield* jobs(["1"])
@@ -508,7 +508,11 @@ describe("Outbox.layerWorker", () => {
           yield* TestClock.adjust("15 seconds")
           yield* quiet
           assert.isDefined(closing.pollUnsafe())
-          state.broken = false
+          // Nothing goes on trying.
+          const said = lines.length
+          assert.isAbove(said, 0)
+          yield* TestClock.adjust("1 hour")
+          assert.strictEqual(lines.length, said)
         }), { store: layer })
     })
   })

@@ -4,14 +4,31 @@ import { PgBossSideEffects } from "effect-side-effects/pg-boss"
 import { SqlSideEffects } from "effect-side-effects/sql"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
-import { inQueue, Job, job, jobs, Remark, type Row, shared, type Stage, Unanswered, url } from "./fixtures.ts"
+import { logs } from "../fixtures.ts"
+import {
+  inQueue,
+  Job,
+  job,
+  Jobs,
+  jobs,
+  proxied,
+  Remark,
+  type Row,
+  shared,
+  type Stage,
+  Unanswered,
+  url
+} from "./fixtures.ts"
 
 const schema = "pgboss_test"
 const inTransaction = PgBossSideEffects.dispatcherInTransaction()
@@ -40,7 +57,8 @@ describe.skipIf(url === undefined)(title, () => {
             key: "k",
             priority: 7,
             origin: "import",
-            metadata: { by: "me" }
+            metadata: { by: "me" },
+            delay: 90_000
           })
           assert.strictEqual(typeof createdAt, "number")
           assert.deepStrictEqual(
@@ -83,19 +101,37 @@ describe.skipIf(url === undefined)(title, () => {
           assert.deepStrictEqual(yield* rows, [])
         })))
 
-      it.effect("a queue that was removed since loses nothing: it is said, and works the next time", () =>
+      it.effect("a queue that was removed since is there again", () =>
         inQueue(Effect.fnUntraced(function*({ boss, execute, live, queue, rows }) {
           yield* live(Effect.gen(function*() {
             yield* jobs("a")
             yield* Effect.promise(() => boss.deleteQueue(queue))
-            assert.match(failure(yield* Effect.exit(jobs("b"))), /could not accept side effects in queue/)
-            yield* jobs("c")
+            yield* jobs("b")
+            assert.deepStrictEqual(ids(yield* rows), ["b"])
             // By another process, so that this PgBoss does not know.
             yield* execute(`SELECT ${schema}.delete_queue('${queue}')`)
-            assert.match(failure(yield* Effect.exit(jobs("d"))), /the queue was just removed.*Do it once more/)
-            yield* jobs("e")
+            yield* jobs("c")
           }))
-          assert.deepStrictEqual(ids(yield* rows), ["e"])
+          assert.deepStrictEqual(ids(yield* rows), ["c"])
+        })))
+
+      it.effect("a queue that is named as the default one is in pg-boss is refused: at the call, and by the worker", () =>
+        inQueue(Effect.fnUntraced(function*({ live, queue, rows, work }) {
+          const told = yield* Effect.exit(live(SideEffects.boundary(job("a", { queue }))))
+          assert.match(failure(told), /that were told no queue. Leave it out/)
+          const named = yield* Effect.exit(live(Effect.void, PgBossSideEffects.dispatcher({ queues: [queue] })))
+          assert.match(failure(named), /dispatcher was given queue .*told no queue/)
+          const worker = yield* Effect.exit(work(() => Effect.void, { queues: ["default", queue] }))
+          assert.match(failure(worker), /layerWorker was given queue .*told no queue/)
+          assert.deepStrictEqual(yield* rows, [])
+        })))
+
+      it.effect("what the database does not hold is said by its own words, also by a SqlClient", () =>
+        inQueue(Effect.fnUntraced(function*({ live }) {
+          for (const dispatcher of [PgBossSideEffects.dispatcher(), inTransaction]) {
+            const exit = yield* Effect.exit(live(jobs("nul \u0000"), dispatcher))
+            assert.match(failure(exit), /unsupported Unicode escape sequence/)
+          }
         })))
 
       it.effect("a name that pg-boss does not take for a queue is refused at the call", () =>
@@ -104,11 +140,17 @@ describe.skipIf(url === undefined)(title, () => {
             SideEffects.boundary(job("a", { queue: "with space" })),
             PgBossSideEffects.dispatcher({ queues: ["fine"] })
           ))
-          assert.match(failure(exit), /queue "with space"/)
-          const named = yield* Effect.exit(
-            live(Effect.void, PgBossSideEffects.dispatcher({ queues: ["with space"] }))
-          )
-          assert.match(failure(named), /PgBossError/)
+          assert.match(failure(exit), /the name of a queue is made of letters/)
+          const problem = /was given queue "with space": the name of a queue is made of letters/
+          assert.throws(() => PgBossSideEffects.dispatcher({ queues: ["with space"] }), problem)
+          assert.throws(() => PgBossSideEffects.dispatcherInTransaction({ queues: ["with space"] }), problem)
+          const { boss } = yield* PgBossSideEffects.Boss
+          for (
+            const layer of [
+              PgBossSideEffects.layerBoss(boss, { schema, queue: "with space" }),
+              PgBossSideEffects.layerWorker(Jobs, { queues: ["with space"] })
+            ]
+          ) assert.match(failure(yield* Effect.exit(Layer.build(layer as Layer.Layer<any>))), problem)
         })))
     })
 
@@ -230,6 +272,22 @@ describe.skipIf(url === undefined)(title, () => {
           })
         ))
 
+      it.effect("a queue that was removed since is said, and is there the next time", () =>
+        inQueue(({ boss, live, queue, rows }) =>
+          Effect.gen(function*() {
+            yield* live(
+              Effect.gen(function*() {
+                yield* Effect.promise(() => boss.deleteQueue(queue))
+                const exit = yield* Effect.exit(SqlSideEffects.transaction(job("a")))
+                assert.match(failure(exit), /Do it once more/)
+                yield* SqlSideEffects.transaction(job("b"))
+              }),
+              inTransaction
+            )
+            assert.deepStrictEqual(ids(yield* rows), ["b"])
+          })
+        ))
+
       it.effect("outside of any transaction it is inserted alone, and a worker is woken at the commit", () =>
         inQueue(Effect.fnUntraced(function*({ live, until, work }) {
           const performed = yield* Queue.unbounded<string>()
@@ -339,6 +397,82 @@ describe.skipIf(url === undefined)(title, () => {
           assert.isTrue(lines.some((line) => line.startsWith("ERROR") && line.includes(id!)))
         })))
 
+      it.effect("a field of the wrong type takes no other with it", () =>
+        inQueue(Effect.fnUntraced(function*({ boss, queue, work }) {
+          const seen = yield* Deferred.make<unknown>()
+          yield* work((_, { idempotencyKey, intent: { metadata } }) =>
+            Deferred.succeed(seen, { idempotencyKey, metadata })
+          )
+          yield* Effect.promise(() =>
+            boss.send(queue, {
+              sideEffect: "jobs:run",
+              payload: { id: "a" },
+              priority: "high",
+              key: "k",
+              metadata: { by: "me" },
+              "~progress": "rubbish"
+            })
+          )
+          assert.deepStrictEqual(yield* Deferred.await(seen), { idempotencyKey: "k", metadata: { by: "me" } })
+        })))
+
+      it.effect(
+        "a name that nobody knows is dead some time after it was due, whoever sent it",
+        () =>
+          inQueue(Effect.fnUntraced(function*({ boss, execute, live, queue, rows, until, work }) {
+            yield* work(() => Effect.void, { unknown: "1500 millis" })
+            // A second is more than it was late, and less than it may be.
+            yield* live(SideEffects.boundary(job("delayed", { delay: "1 second" })))
+            const id = yield* Effect.promise(() =>
+              boss.send(queue, { sideEffect: "jobs:gone", payload: { id: "sent" } })
+            )
+            yield* execute(
+              `UPDATE ${schema}.job SET data = data || '{"sideEffect":"jobs:gone"}', group_id = 'jobs:gone' WHERE name = $1`,
+              [queue]
+            )
+            const [first] = yield* until((rows) => rows.some(({ state }) => state === "failed"))
+            assert.strictEqual(first!.id === id, false)
+            const all = yield* until(isIn("failed"))
+            assert.deepStrictEqual(all.map(({ output }) => output.reason), ["unknown", "unknown"])
+            assert.isAbove(all[0]!.lived, 2.4)
+            assert.isAbove(all[1]!.lived, 1.4)
+            assert.strictEqual((yield* rows).length, 2)
+          })),
+        15_000
+      )
+
+      it.effect("an end that the database does not take holds no other up, and is said", () =>
+        inQueue(
+          Effect.fnUntraced(function*({ execute, lines, live, queue, until, work }) {
+            const go = Latch.makeUnsafe()
+            // As a trigger of somebody else might.
+            yield* execute(`CREATE OR REPLACE FUNCTION ${schema}.refuse() RETURNS trigger LANGUAGE plpgsql AS $f$
+              BEGIN
+                IF NEW.name = '${queue}' AND NEW.data->'payload'->>'id' = 'poison' AND NEW.state <> 'active' THEN
+                  RAISE EXCEPTION 'not this one';
+                END IF;
+                RETURN NEW;
+              END $f$;
+              CREATE TRIGGER refuse BEFORE UPDATE ON ${schema}.job_common FOR EACH ROW EXECUTE FUNCTION ${schema}.refuse()`)
+            yield* Effect.addFinalizer(() => execute(`DROP TRIGGER refuse ON ${schema}.job_common`))
+            yield* work(({ id }) => Effect.andThen(go.await, id === "c" ? Effect.fail("no") : Effect.void), {
+              handling: { retry: Schedule.spaced("1 hour") }
+            })
+            yield* live(jobs("a", "b", "c", "d", "poison"))
+            yield* until(isIn("active"))
+            go.openUnsafe()
+            const rows = yield* until((rows) => rows.filter(({ state }) => state === "active").length <= 1)
+            assert.deepStrictEqual(
+              rows.map(({ state }) => state),
+              ["completed", "completed", "retry", "completed", "active"]
+            )
+            const said = () => lines.filter((line) => /ERROR.*cannot write how job .*not this one/.test(line))
+            yield* until(() => said().length > 0)
+            assert.include(said()[0]!, rows[4]!.id)
+          }),
+          { lease: "1 minute" }
+        ))
+
       it.effect("what an operator cancels while it runs is interrupted, and stays cancelled", () =>
         inQueue(
           Effect.fnUntraced(function*({ boss, live, queue, rows, work }) {
@@ -398,6 +532,34 @@ describe.skipIf(url === undefined)(title, () => {
           { lease: "1 minute" }
         ))
 
+      it.effect("what a worker takes again that it has lost is no longer performed from before", () =>
+        inQueue(
+          Effect.fnUntraced(function*({ execute, live, queue, until, work }) {
+            const begun = yield* Queue.unbounded<number>()
+            const interrupted = yield* Deferred.make<void>()
+            yield* work((_, { attempt }) =>
+              Effect.andThen(
+                Queue.offer(begun, attempt),
+                attempt > 1
+                  ? Effect.void
+                  : Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
+              )
+            )
+            yield* live(jobs("a"))
+            assert.strictEqual(yield* Queue.take(begun), 1)
+            // As when pg-boss has not heard of it for too long.
+            yield* execute(
+              `UPDATE ${schema}.job SET state = 'retry', start_after = now() WHERE name = $1`,
+              [queue]
+            )
+            yield* Deferred.await(interrupted)
+            assert.strictEqual(yield* Queue.take(begun), 2)
+            const [row] = yield* until(isIn("completed"))
+            assert.strictEqual(row!.retry_count, 1)
+          }),
+          { lease: "1 minute" }
+        ))
+
       it.effect("what was lost counts as an attempt and a crash, and what failed before counts still", () =>
         inQueue(
           Effect.fnUntraced(function*({ boss, live, queue, until, work }) {
@@ -442,6 +604,48 @@ describe.skipIf(url === undefined)(title, () => {
           assert.deepStrictEqual(yield* Queue.takeN(begun, 3), [1, 1, 1])
         })))
 
+      it.effect("what the database gives only after closing has begun is given back", () =>
+        Effect.gen(function*() {
+          const { boss } = yield* PgBossSideEffects.Boss
+          const asked = yield* Deferred.make<void>()
+          const go = Latch.makeUnsafe()
+          let late = false
+          const slow = new Proxy(boss, {
+            get: (target, key) => {
+              const member = (target as any)[key]
+              if (typeof member !== "function") return member
+              return key === "fetch"
+                ? async (...args: Array<unknown>) => {
+                  const found = await member.apply(target, args)
+                  if (found.length > 0 && !late) {
+                    late = true
+                    await Effect.runPromise(Effect.andThen(Deferred.succeed(asked, undefined), go.await))
+                  }
+                  return found
+                }
+                : member.bind(target)
+            }
+          })
+          yield* inQueue(
+            Effect.fnUntraced(function*({ live, rows, work }) {
+              const { close } = yield* work(() => Effect.never)
+              yield* live(jobs("a"))
+              yield* Deferred.await(asked)
+              const closing = yield* Effect.forkChild(close)
+              // More than the five seconds that it once waited.
+              yield* Effect.sleep("5500 millis")
+              go.openUnsafe()
+              yield* Fiber.join(closing)
+              const [row] = yield* rows
+              assert.strictEqual(row!.state, "retry")
+              assert.strictEqual(row!.data["~progress"].attempts, 0)
+            }),
+            { lease: "1 minute" }
+          ).pipe(
+            Effect.updateService(PgBossSideEffects.Boss, (service) => ({ ...service, boss: slow }))
+          )
+        }), 20_000)
+
       /** A worker that has taken ahead of two handlers that hang, as those before were quick. */
       const takenAhead = Effect.fnUntraced(function*({ live, until, work }: Stage, begun: Queue.Queue<string>) {
         const handle = ({ id }: { readonly id: string }) =>
@@ -477,6 +681,20 @@ describe.skipIf(url === undefined)(title, () => {
           }),
           { lease: "2 seconds" }
         ))
+    })
+
+    describe("draining", () => {
+      it.effect("says when nobody works", () =>
+        inQueue(Effect.fnUntraced(function*({ lines, live, queue }) {
+          yield* live(Effect.gen(function*() {
+            yield* jobs("a", "b")
+            yield* Effect.timeoutOption(SideEffects.drain, "7 seconds")
+          }))
+          assert.deepStrictEqual(lines, [
+            `WARN SideEffects.drain waits for 2 side effects that no worker has begun, in queue ${queue} ×2 of pg-boss. Is a ` +
+            "worker running that looks there (PgBossSideEffects.layerWorker)?"
+          ])
+        })), 15_000)
     })
 
     describe("jobs of others", () => {
@@ -547,8 +765,63 @@ describe.skipIf(url === undefined)(title, () => {
           const connectionString = "postgres://postgres@127.0.0.1:1/test"
           const error = yield* Effect.flip(Effect.scoped(Layer.build(PgBossSideEffects.layer({ connectionString }))))
           assert.strictEqual(error._tag, "PgBossError")
-          assert.match(error.message, /pg-boss could not start: .*ECONNREFUSED/)
+          assert.match(
+            error.message,
+            /pg-boss could not start: .*ECONNREFUSED.* Is PostgreSQL running at 127.0.0.1:1\/test, .*create the schema pgboss/
+          )
         }))
+
+      it.effect("an option that is no duration dies with its name", () =>
+        Effect.gen(function*() {
+          const { boss } = yield* PgBossSideEffects.Boss
+          for (
+            const [option, layer] of [
+              ["lease", PgBossSideEffects.layerBoss(boss, { schema, lease: "10 secs" as any })],
+              ["retention.dead", PgBossSideEffects.layerBoss(boss, { schema, retention: { dead: "10 secs" as any } })],
+              ["pollInterval", PgBossSideEffects.layerWorker(Jobs, { pollInterval: "10 secs" as any })]
+            ] as const
+          ) {
+            const exit = yield* Effect.exit(Effect.scoped(Layer.build(layer as Layer.Layer<any>)))
+            assert.include(failure(exit), `was given ${option}: "10 secs". It takes a duration`)
+          }
+        }))
+
+      it.effect(
+        "a database that answers no more holds neither boundaries nor the end up",
+        () =>
+          Effect.gen(function*() {
+            const { layer: logger, lines } = logs()
+            const { freeze, url } = yield* proxied
+            const scope = yield* Scope.make()
+            const context = yield* Layer.buildWithScope(
+              Layer.merge(
+                SideEffects.LiveLayer(Jobs, { dispatcher: PgBossSideEffects.dispatcher() }),
+                PgBossSideEffects.layerWorker(Jobs).pipe(
+                  Layer.provide(Job.toLayer(() => Effect.void)),
+                  Layer.provide(Remark.toLayer(() => Effect.void))
+                )
+              ).pipe(
+                Layer.provide(PgBossSideEffects.layer({ connectionString: url, schema, queryTimeout: "12 seconds" })),
+                Layer.provide(logger)
+              ),
+              scope
+            )
+            yield* Effect.provide(jobs("a"), context)
+            freeze()
+            const [boundary] = yield* Effect.timed(
+              Effect.exit(Effect.timeout(Effect.provide(jobs("b"), context), "1 second"))
+            )
+            assert.isBelow(Duration.toSeconds(boundary), 8)
+            const [unanswered, exit] = yield* Effect.timed(Effect.exit(Effect.provide(jobs("c"), context)))
+            assert.match(failure(exit), /could not accept side effects.*(timeout|timed out)/)
+            assert.isBelow(Duration.toSeconds(unanswered), 15)
+            const [close] = yield* Effect.timed(Scope.close(scope, Exit.void))
+            assert.isBelow(Duration.toSeconds(close), 35)
+            // A client of pg is a hundred lines.
+            assert.isTrue(lines.every((line) => line.length < 1000), lines.join("\n"))
+          }),
+        90_000
+      )
 
       it.effect("a lease of half a second dies with what it takes", () =>
         Effect.gen(function*() {

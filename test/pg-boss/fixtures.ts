@@ -7,6 +7,8 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
+import * as Net from "node:net"
+
 import type { Intent } from "../../src/index.ts"
 import { connection, removed } from "../engine/subjects/pgBoss.ts"
 import { logs } from "../fixtures.ts"
@@ -51,7 +53,39 @@ export interface Row {
   /** In seconds, from when it was made, and from when it is due. */
   readonly wait: number
   readonly keep: number
+  /** In seconds, until it was over. */
+  readonly lived: number
 }
+
+/** A way to the database on which, once it is frozen, nothing moves any more. */
+export const proxied = Effect.gen(function*() {
+  const { hostname, port } = new URL(url!)
+  const sockets = new Set<Net.Socket>()
+  let frozen = false
+  const server = Net.createServer((client) => {
+    const database = Net.connect(Number(port || 5432), hostname)
+    const join = (from: Net.Socket, to: Net.Socket) => {
+      sockets.add(from)
+      from.on("data", (data) => frozen || to.write(data))
+      from.on("close", () => to.destroy())
+      from.on("error", () => {})
+    }
+    join(client, database)
+    join(database, client)
+  })
+  yield* Effect.acquireRelease(
+    Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
+    () =>
+      Effect.sync(() => {
+        for (const socket of sockets) socket.destroy()
+        server.close()
+      })
+  )
+  const way = new URL(url!)
+  way.hostname = "127.0.0.1"
+  way.port = String((server.address() as Net.AddressInfo).port)
+  return { url: way.href, freeze: () => void (frozen = true) }
+})
 
 let count = 0
 
@@ -70,7 +104,8 @@ export const inQueue = <A, E, R>(
     const rows = Effect.map(
       execute(
         `SELECT *, extract(epoch from start_after - created_on)::float8 AS wait,
-           extract(epoch from keep_until - start_after)::float8 AS keep
+           extract(epoch from keep_until - start_after)::float8 AS keep,
+           extract(epoch from completed_on - created_on)::float8 AS lived
          FROM ${schema}.job WHERE name = $1 ORDER BY data->'payload'->>'id', id`,
         [queue]
       ),

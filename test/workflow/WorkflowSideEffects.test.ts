@@ -148,6 +148,21 @@ describe("dispatcher and layerWorker, in memory", () => {
       }).pipe(Effect.provide(inMemory(Layer.merge(Writing, Performing))))
     }))
 
+  it.live("let an operator take back what was handed over before there is a worker", () =>
+    Effect.gen(function*() {
+      const { calls, handlers } = yield* script(() => Effect.void)
+      yield* Effect.gen(function*() {
+        const taken = yield* send("taken back")
+        yield* send("left")
+        yield* interrupt(taken.id)
+        const worker = yield* open(WorkflowSideEffects.layerWorker(Flow).pipe(Layer.provide(handlers())))
+        assert.strictEqual((yield* Queue.take(calls)).id, "left")
+        assert.strictEqual(Queue.sizeUnsafe(calls), 0)
+        assert.strictEqual((yield* poll(taken.id))._tag, "None")
+        yield* worker.close
+      }).pipe(Effect.provide(inMemory(Writing)))
+    }))
+
   it.live("are no child of the workflow that enqueued: they go on when that is interrupted", () =>
     Effect.gen(function*() {
       const { handlers } = yield* script(() => Effect.void)

@@ -57,8 +57,10 @@ export const runEngines = async (chosen: ReadonlyArray<Target>, place: Place, la
     else console.log(`${target.name} is skipped: ${unset.join(" and ")} ${unset.length === 1 ? "is" : "are"} not set.`)
   }
   if (queue.length === 0) return 0
-  console.log("units, fail, unk: units of work, by what their producer was told. again: intents that\n" +
-    "were begun once more; held: those that processes held when they were killed.\n")
+  console.log(
+    "units, fail, unk: units of work, by what their producer was told. again: intents that\n" +
+      "were begun once more; held: those that processes held when they were killed.\n"
+  )
   row("engine", columns.map(([head]) => head))
   console.log("-".repeat(80))
   let failed = 0

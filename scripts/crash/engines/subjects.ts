@@ -11,7 +11,8 @@ export interface Target {
   readonly needs: ReadonlyArray<string>
 }
 
-const entries: Readonly<Record<string, Omit<Entry, "make"> & { readonly make: () => Promise<Entry["make"]> }>> = subjects
+const entries: Readonly<Record<string, Omit<Entry, "make"> & { readonly make: () => Promise<Entry["make"]> }>> =
+  subjects
 
 export const subjectOf = async (
   engine: string,
@@ -32,6 +33,9 @@ const relay = (outbox: "pg" | "sqlite", engine: string): ReadonlyArray<Target> =
     outbox,
     needs: outbox === "pg" ? [...needs, "POSTGRES_URL"] : needs
   }))
+
+/** Those of a small run: of an engine with several databases not the one that is a file. */
+export const isBrief = ({ name, outbox }: Target): boolean => outbox !== undefined || !name.endsWith("-sqlite")
 
 export const targets: ReadonlyArray<Target> = [
   ...alone,

@@ -3,9 +3,11 @@ import * as EntityId from "effect/cluster/EntityId"
 import * as EntityType from "effect/cluster/EntityType"
 import * as Envelope from "effect/cluster/Envelope"
 import * as Outgoing from "effect/cluster/Message"
+import * as MessageStorage from "effect/cluster/MessageStorage"
 import * as Sharding from "effect/cluster/Sharding"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as RpcClient from "effect/rpc/RpcClient"
@@ -30,12 +32,13 @@ export const make = (options: Options = {}): Engine.Engine<never, Sharding.Shard
   return Engine.dispatcher({
     name: "cluster",
     honours: { delay: true, priority: false, queue: false },
-    connect: Effect.map(Sharding.Sharding, (sharding) => {
-      const send = sendTo(sharding, type)
+    connect: Effect.gen(function*() {
+      const sendOf = sendTo(yield* Sharding.Sharding, yield* Effect.serviceOption(MessageStorage.MessageStorage), type)
       return {
         handOver: (jobs) =>
           Effect.withFiber((fiber): Effect.Effect<void, unknown> => {
             if (inTransaction(fiber.context)) return Effect.fail(new InsideTransaction({ message: insideOf(jobs) }))
+            const send = sendOf()
             return Effect.forEach(
               rows(jobs.map((job) => new Message({ job, order: orderBy(job) }))),
               (row) => Effect.forEach(row, send, { discard: true }),
@@ -47,7 +50,15 @@ export const make = (options: Options = {}): Engine.Engine<never, Sharding.Shard
   })
 }
 
-const sendTo = (sharding: Sharding.Sharding["Service"], entityType: string) => {
+/** How long the first message of a batch that nobody takes notice of is waited for, and how long those after it. */
+const patience = /*#__PURE__*/ Duration.seconds(10)
+const impatience = /*#__PURE__*/ Duration.seconds(1)
+
+const sendTo = (
+  sharding: Sharding.Sharding["Service"],
+  storage: Option.Option<MessageStorage.MessageStorage["Service"]>,
+  entityType: string
+) => {
   const shared = {
     rpc: Perform,
     annotations: Perform.annotations,
@@ -55,28 +66,59 @@ const sendTo = (sharding: Sharding.Sharding["Service"], entityType: string) => {
     lastReceivedReply: Option.none(),
     respond: () => Effect.void
   }
-  return (payload: Message) =>
-    Effect.flatMap(sharding.getSnowflake, (requestId) => {
-      const entityId = EntityId.make(laneOf(payload))
-      const address = new EntityAddress.EntityAddress({
-        entityType: EntityType.make(entityType),
-        entityId,
-        shardId: sharding.getShardId(entityId, "default")
+  return () => {
+    let tired = false
+    return (payload: Message) =>
+      Effect.flatMap(sharding.getSnowflake, (requestId) => {
+        const { job } = payload
+        const entityId = EntityId.make(laneOf(payload))
+        const address = new EntityAddress.EntityAddress({
+          entityType: EntityType.make(entityType),
+          entityId,
+          shardId: sharding.getShardId(entityId, "default")
+        })
+        const envelope = Envelope.makeRequest<typeof Perform>({
+          requestId,
+          address,
+          tag: "Perform",
+          payload,
+          headers: noHeaders
+        })
+        // A runner without the entity answers nobody: this one before it has written the message, another one behind that.
+        const nobody = Effect.suspend((): Effect.Effect<void, unknown> => {
+          const first = !tired
+          tired = true
+          return Effect.flatMap(
+            storage._tag === "None" ?
+              Effect.succeedNone :
+              storage.value.requestIdForPrimaryKey({ address, tag: "Perform", id: job.id }),
+            (kept) => {
+              if (kept._tag === "None") return Effect.fail(new NoWorker({ message: noWorkerOf(job, entityType) }))
+              return first ? Effect.logWarning(waitsOf(job, entityType)) : Effect.void
+            }
+          )
+        })
+        // By hand, as a client does not send a stream without waiting for it.
+        return sharding.sendOutgoing(new Outgoing.OutgoingRequest({ ...shared, envelope }), true).pipe(
+          // It has been accepted before.
+          Effect.catchTag("AlreadyProcessingMessage", () => Effect.void),
+          Effect.interruptible,
+          Effect.timeoutOrElse({ duration: tired ? impatience : patience, orElse: () => nobody })
+        )
       })
-      const envelope = Envelope.makeRequest<typeof Perform>({
-        requestId,
-        address,
-        tag: "Perform",
-        payload,
-        headers: noHeaders
-      })
-      // By hand, as a client does not send a stream without waiting for it.
-      return sharding.sendOutgoing(new Outgoing.OutgoingRequest({ ...shared, envelope }), true).pipe(
-        // It has been accepted before.
-        Effect.catchTag("AlreadyProcessingMessage", () => Effect.void)
-      )
-    })
+  }
 }
+
+class NoWorker extends /*#__PURE__*/ Data.TaggedError("NoWorker")<{ readonly message: string }> {}
+
+const noWorkerOf = ({ name }: Job, entityType: string): string =>
+  `Side effect "${name}" was not accepted: within 10 seconds the cluster did not answer, most likely as this process owns ` +
+  `its shard and has no ClusterSideEffects.layerWorker for entity "${entityType}". Give this process that worker, or make it ` +
+  "a client of the cluster (clientOnly)."
+
+const waitsOf = ({ name }: Job, entityType: string): string =>
+  `Side effect "${name}" is kept, but the runner it belongs to has not answered within 10 seconds. It waits there, most ` +
+  `likely for a ClusterSideEffects.layerWorker for entity "${entityType}": give it to all runners of the cluster.`
 
 class InsideTransaction extends /*#__PURE__*/ Data.TaggedError("InsideTransaction")<{ readonly message: string }> {}
 

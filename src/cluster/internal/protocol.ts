@@ -7,6 +7,7 @@ import * as PrimaryKey from "effect/PrimaryKey"
 import * as Rpc from "effect/rpc/Rpc"
 import * as Schema from "effect/Schema"
 import { Job, Progress } from "../../engine/Job.ts"
+import { reasons } from "../../engine/Outcome.ts"
 
 /**
  * How many entities there are. It decides in which one a key is, so changing it breaks the order of what is on its way.
@@ -39,7 +40,7 @@ export class Journal extends Schema.Class<Journal>("effect-side-effects/cluster/
 }) {}
 
 export class Buried extends Schema.TaggedError<Buried>()("SideEffectDead", {
-  reason: Schema.Literals(["exhausted", "crashed", "cancelled", "undecodable", "unknown"]),
+  reason: Schema.Literals(reasons),
   error: Schema.String
 }) {}
 

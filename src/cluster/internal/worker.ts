@@ -32,7 +32,10 @@ const moving = /*#__PURE__*/ Duration.seconds(15)
 /** It is not answered until it is interrupted, so whoever has the shard next gets it. */
 const moved = /*#__PURE__*/ Effect.interruptible(Effect.never)
 
-/** A cluster takes the first handlers of an entity type, and says nothing of the second. */
+/**
+ * A cluster takes the first handlers of an entity type and says nothing of the second, also when the first are closed: it never
+ * lets go of a type.
+ */
 const taken = new WeakMap<Sharding.Sharding["Service"], Set<string>>()
 
 const take = (sharding: Sharding.Sharding["Service"], type: string, group: string) => {
@@ -40,12 +43,13 @@ const take = (sharding: Sharding.Sharding["Service"], type: string, group: strin
   if (types === undefined) taken.set(sharding, types = new Set())
   if (types.has(type)) {
     throw new Error(
-      `${who} was given group "${group}" for entity "${type}", which another worker in this process performs already. ` +
-        `Make one group of both, or name another entity in the options of this worker and of its dispatcher.`
+      `${who} was given group "${group}" for entity "${type}", which another worker in this process performs already, or ` +
+        "performed until it was closed: a runner takes one worker for each entity, once. Make one group of both, or name " +
+        "another entity in the options of this worker and of its dispatcher. To build a worker again, build its cluster " +
+        "(Sharding) again with it, in Layer.fresh where layers are shared."
     )
   }
   types.add(type)
-  return types
 }
 
 export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, options: Options = {}) {
@@ -63,10 +67,6 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
       `${who} needs a cluster that keeps messages, and this one has no MessageStorage. Give it SQL storage.`
     )
   }
-  yield* Effect.acquireRelease(
-    Effect.sync(() => take(sharding, type, group.name)),
-    (types) => Effect.sync(() => types.delete(type))
-  )
   const worker = yield* EngineWorker.make(who, dispatcher.make({ entity: type, orderBy }), group, options)
   const book = journal.make(sharding, storage, () => clock.currentTimeMillisUnsafe())
   yield* Effect.forkScoped(book.watch)
@@ -122,6 +122,8 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     }
   })
 
+  // Only now, so that one whose handlers are missing takes nothing.
+  take(sharding, type, group.name)
   const inOrder = ordered()
   yield* sharding.registerEntity(
     entity(type),

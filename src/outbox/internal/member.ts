@@ -3,6 +3,7 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Formatter from "effect/Formatter"
 import * as Latch from "effect/Latch"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
@@ -43,11 +44,17 @@ export type Member = Effect.Success<ReturnType<typeof make>>
 /** The part of a worker, or of a relay, that does not know what becomes of the entries. */
 export const make = Effect.fnUntraced(function*(what: "worker" | "relay", options: Options) {
   const { queues } = options
-  const millis = (option: string, input: Duration.Input) =>
-    millisOf(what === "worker" ? "Outbox.layerWorker" : "Outbox.layerRelay", option, input)
-  const lease = millis("lease", options.lease ?? "30 seconds")
-  const pollInterval = millis("pollInterval", options.pollInterval ?? "1 second")
-  const cleanupInterval = millis("cleanupInterval", options.cleanupInterval ?? "30 seconds")
+  const named = what === "worker" ? "Outbox.layerWorker" : "Outbox.layerRelay"
+  const millis = (option: string, input: Duration.Input) => millisOf(named, option, input)
+  const interval = (option: string, input: Duration.Input): number => {
+    const n = millis(option, input)
+    // With less its loops would never rest.
+    if (n >= 1) return n
+    throw new Error(`${named} was given ${option}: ${Formatter.format(input)}. It takes 1 millisecond or more.`)
+  }
+  const lease = interval("lease", options.lease ?? "30 seconds")
+  const pollInterval = interval("pollInterval", options.pollInterval ?? "1 second")
+  const cleanupInterval = interval("cleanupInterval", options.cleanupInterval ?? "30 seconds")
   const retention = {
     done: millis("retention.done", options.retention?.done ?? "7 days"),
     dead: millis("retention.dead", options.retention?.dead ?? "90 days"),
@@ -72,9 +79,18 @@ export const make = Effect.fnUntraced(function*(what: "worker" | "relay", option
       Effect.orDie
     )
 
-  /** Waits for an effect no longer than that: closing has to end, also where the database does not answer. */
+  /**
+   * Waits for an effect no longer than that: closing has to end, also where the database does not answer. The effect is then
+   * interrupted without waiting for that, so that nothing goes on trying.
+   */
   const atMost = (patience: Duration.Input, effect: Effect.Effect<unknown, unknown>): Effect.Effect<unknown> =>
-    Effect.timeoutOption(Effect.interruptible(Fiber.await(fork(effect))), patience)
+    Effect.suspend(() => {
+      const fiber = fork(effect)
+      return Effect.timeoutOrElse(Effect.interruptible(Fiber.await(fiber)), {
+        duration: patience,
+        orElse: () => Effect.sync(() => void fork(Fiber.interrupt(fiber)))
+      })
+    })
 
   /** What goes on all the time belongs to no trace. */
   const forkLoop = (turn: Effect.Effect<unknown>) =>

@@ -1,5 +1,5 @@
 import * as Duration from "effect/Duration"
-import { defaultQueue, encode, metadataOf, originOf } from "../../engine/Job.ts"
+import { defaultQueue, encode, isPriority, metadataOf, originOf } from "../../engine/Job.ts"
 import type * as Intent from "../../Intent.ts"
 import { redactedPaths } from "../../internal/redact.ts"
 import type { Offer } from "../OutboxStore.ts"
@@ -24,7 +24,7 @@ export const offerOf = (intent: Intent.Any): Offer => {
   const payload = textOf(json)
   const { delay, key, name, priority = 0, queue = defaultQueue } = intent
   const origin = originOf(intent)
-  if (!Number.isSafeInteger(priority) || Math.abs(priority) > 1_000_000) {
+  if (!isPriority(priority)) {
     throw new Error(
       `Side effect "${name}" was enqueued with priority ${priority}. The outbox takes whole numbers up to a million.`
     )

@@ -53,11 +53,17 @@ interface Lane {
   readonly filled: Latch.Latch
   /** Whether there may be something to claim. */
   readonly awake: Latch.Latch
+  /** How many it is handed at once: less than `batchSize` where it is slow. */
+  size: number
+  /** For how many milliseconds it may think about them. */
+  patience: number
   /** For how many batches in a row the engine has accepted nothing; `resting` says that it is left alone just now. */
   away: number
   resting: boolean
-  /** What it was tried with while it was away. */
-  readonly tried: Set<number>
+  /** How often it has accepted something. */
+  accepted: number
+  /** What it has refused that was handed over alone, and the value of `accepted` then. */
+  readonly tried: Map<number, number>
   /** By the clock of this process: when to look for suspects again. */
   suspicion: number
   /** How often in a row something was due and could not be claimed: somebody else is just taking it. */
@@ -67,8 +73,12 @@ interface Lane {
 /** How long closing waits for the batch that is underway. */
 const gracePeriod: Duration.Input = "10 seconds"
 
-/** For how long an engine may think about a batch. Then it counts as away. */
-const patience: Duration.Input = "30 seconds"
+/**
+ * For how many milliseconds an engine may think about a batch. Then it counts as away, and gets less at once. What is alone has
+ * up to the longest, as it cannot become less.
+ */
+const patience = 30_000
+const longestPatience = 4 * patience
 
 /** How many are tried singly, and for how many milliseconds, to find out whether an engine takes anything at all. */
 const samples = 16
@@ -113,9 +123,12 @@ export const make = Effect.fnUntraced(function*(
       room: Latch.makeUnsafe(true),
       filled: Latch.makeUnsafe(),
       awake: Latch.makeUnsafe(),
+      size: batchSize,
+      patience,
       away: 0,
       resting: false,
-      tried: new Set(),
+      accepted: 0,
+      tried: new Map(),
       suspicion: -Infinity,
       fruitless: 0
     })
@@ -162,8 +175,13 @@ export const make = Effect.fnUntraced(function*(
   // --- handing over ---
 
   /** An entry as a job, or its end where it cannot become one. */
-  const parcelOf = (one: Held, { engine }: Share, check: ReturnType<typeof checkOf>): Parcel | Outcome => {
-    const { createdAt, id, key, name, origin, queue, trace } = one.claimed
+  const parcelOf = (
+    one: Held,
+    { engine }: Share,
+    check: ReturnType<typeof checkOf>,
+    createdAt: number
+  ): Parcel | Outcome => {
+    const { id, key, name, origin, queue, trace } = one.claimed
     const priority = engine[Engine.TypeId].honours.priority ? one.claimed.priority : 0
     const dead = (reason: "exhausted" | "undecodable", error: string): Outcome => ({
       _tag: "Dead",
@@ -193,6 +211,7 @@ export const make = Effect.fnUntraced(function*(
         payload: body.payload,
         metadata: body.metadata,
         delay: 0,
+        // For how long a worker puts up with a name that it does not know begins now, however long this has waited.
         createdAt,
         key,
         origin,
@@ -201,25 +220,45 @@ export const make = Effect.fnUntraced(function*(
     }
   }
 
+  /** It has answered, and gets twice as much next time where it would answer that long before its time is over. */
+  const grow = (lane: Lane, n: number, elapsed: number): void => {
+    lane.patience = patience
+    if (4 * lane.size * elapsed <= n * patience) lane.size = Math.min(2 * lane.size, batchSize)
+  }
+
+  /** Where it is slow and not away, it comes to an end with less. */
+  const shrink = (lane: Lane, n: number): void => {
+    if (n === 1) lane.patience = Math.min(2 * lane.patience, longestPatience)
+    lane.size = Math.min(lane.size, Math.ceil(n / 2))
+  }
+
   /** Hands over, and answers with what it failed with; `"silent"` when there was no answer. */
   const attempt = (
-    { connection }: Lane,
+    lane: Lane,
     parcels: ReadonlyArray<Parcel>
   ): Effect.Effect<Cause.Cause<unknown> | "silent" | undefined> =>
     Effect.suspend(() => {
+      const { connection } = lane
+      const began = now()
       const fiber = fork(Effect.withTracerEnabled(
         Effect.suspend(() => connection.handOver(parcels.map(({ job }) => job))),
         false
       ))
       const answer = Effect.map(Fiber.await(fiber), (exit) => {
+        grow(lane, parcels.length, now() - began)
         if (Exit.isFailure(exit)) return exit.cause
-        for (const { one } of parcels) conclude(one, done)
+        lane.accepted++
+        for (const { one } of parcels) {
+          lane.tried.delete(one.claimed.ref)
+          conclude(one, done)
+        }
         return undefined
       })
       return Effect.timeoutOrElse(answer, {
-        duration: patience,
+        duration: lane.patience,
         orElse: () =>
           Effect.sync((): "silent" => {
+            shrink(lane, parcels.length)
             fork(Fiber.interrupt(fiber))
             return "silent"
           })
@@ -230,7 +269,6 @@ export const make = Effect.fnUntraced(function*(
     Effect.suspend(() => {
       if (lane.away === 0) return Effect.void
       lane.away = 0
-      lane.tried.clear()
       return Effect.logInfo(`${who} hands over to ${lane.share.engine.name} again.`)
     })
 
@@ -270,7 +308,7 @@ export const make = Effect.fnUntraced(function*(
   const samplesOf = (lane: Lane, parcels: ReadonlyArray<Parcel>): Effect.Effect<ReadonlyArray<Parcel>> =>
     Effect.map(Random.next, (random) => {
       const doubtful = ({ one: { claimed } }: Parcel) =>
-        (claimed.failures > 0 ? 2 : 0) + (lane.tried.has(claimed.ref) ? 1 : 0)
+        (claimed.failures > 0 ? 2 : 0) + (lane.tried.get(claimed.ref) === lane.accepted ? 1 : 0)
       const least = Math.min(...parcels.map(doubtful))
       const best = parcels.filter((parcel) => doubtful(parcel) === least)
       const length = Math.min(best.length, samples)
@@ -279,7 +317,8 @@ export const make = Effect.fnUntraced(function*(
 
   /**
    * A batch was refused: either the engine takes nothing, or there is something in it that it does not take. That is found by
-   * halving, in the order of the batch.
+   * halving, in the order of the batch. An attempt is used only of what is refused although the engine accepts something: in
+   * the same batch, or since it has refused the same one before.
    */
   const sortOut = Effect.fnUntraced(function*(
     lane: Lane,
@@ -287,30 +326,31 @@ export const make = Effect.fnUntraced(function*(
     whole: Cause.Cause<unknown> | "silent"
   ) {
     const { share: { engine }, tried } = lane
-    // What was refused while others were accepted says nothing about the engine.
-    const fresh = parcels.some(({ one }) => one.claimed.failures === 0)
-    if (whole === "silent" || (fresh && parcels.length === 1)) return yield* away(lane, parcels, whole)
-    if (parcels.length === 1) return refused(parcels[0]!, whole, engine.name)
+    if (whole === "silent") return yield* away(lane, parcels, whole)
+    if (parcels.length === 1) {
+      const [parcel] = parcels
+      const before = tried.get(parcel!.one.claimed.ref) ?? lane.accepted
+      tried.set(parcel!.one.claimed.ref, lane.accepted)
+      if (before === lane.accepted) return yield* away(lane, parcels, whole)
+      return refused(parcel!, whole, engine.name)
+    }
     const others = new Set(parcels)
     const failed = new Map<Parcel, Cause.Cause<unknown>>()
-    if (fresh) {
-      let accepts = false
-      const began = now()
-      for (const parcel of yield* samplesOf(lane, parcels)) {
-        if (closing || now() - began > sampling) break
-        const answer = yield* attempt(lane, [parcel])
-        if (answer === "silent") break
-        if (answer === undefined) {
-          others.delete(parcel)
-          accepts = true
-          break
-        }
-        failed.set(parcel, answer)
-        tried.add(parcel.one.claimed.ref)
+    const { accepted } = lane
+    const began = now()
+    for (const parcel of yield* samplesOf(lane, parcels)) {
+      if (closing || now() - began > sampling) break
+      const answer = yield* attempt(lane, [parcel])
+      if (answer === "silent") break
+      if (answer === undefined) {
+        others.delete(parcel)
+        break
       }
-      if (!accepts) return yield* away(lane, [...others], whole)
-      yield* back(lane)
+      failed.set(parcel, answer)
+      tried.set(parcel.one.claimed.ref, lane.accepted)
     }
+    if (lane.accepted === accepted) return yield* away(lane, parcels, whole)
+    yield* back(lane)
     for (const [parcel, cause] of failed) {
       others.delete(parcel)
       refused(parcel, cause, engine.name)
@@ -329,6 +369,7 @@ export const make = Effect.fnUntraced(function*(
         parts.push(part.slice(middle), part.slice(0, middle))
         continue
       }
+      tried.set(part[0]!.one.claimed.ref, lane.accepted)
       refused(part[0]!, answer, engine.name)
       if (++inARow >= doubt && parts.length > 0) return yield* rest(lane, parts.flat(), 0)
     }
@@ -346,13 +387,18 @@ export const make = Effect.fnUntraced(function*(
         continue
       }
       one.startedAt = startedAt
-      const parcel = parcelOf(one, lane.share, check)
+      const parcel = parcelOf(one, lane.share, check, startedAt)
       if ("job" in parcel) parcels.push(parcel)
       else conclude(one, parcel)
     }
     if (parcels.length === 0) return
     const answer = yield* attempt(lane, parcels)
-    yield* answer === undefined ? back(lane) : sortOut(lane, parcels, answer)
+    if (answer === undefined) return yield* back(lane)
+    yield* sortOut(lane, parcels, answer)
+    const { accepted, tried } = lane
+    // Others may have got rid of them meanwhile.
+    if (tried.size > 10_000) tried.clear()
+    for (const { one: { claimed: { ref } } } of parcels) if (tried.has(ref)) tried.set(ref, accepted)
   })
 
   const handing = (lane: Lane): Effect.Effect<void> =>
@@ -390,14 +436,14 @@ export const make = Effect.fnUntraced(function*(
       })
     })
 
-  const claimOf = ({ names }: Share): Claim => ({ worker: id, limit: batchSize, lease, names, queues, suspects: false })
+  const claimOf = ({ share: { names }, size }: Lane): Claim => ({ worker: id, limit: size, lease, names, queues, suspects: false })
 
   /** What others may have died of is as harmless as the rest: nothing of it runs here. */
   const takeSuspects = Effect.fnUntraced(function*(lane: Lane) {
-    const claim = { ...claimOf(lane.share), limit: 1, suspects: true }
+    const claim = { ...claimOf(lane), limit: 1, suspects: true }
     lane.suspicion = now() + pollInterval
     let more = (yield* store.nextDueIn(claim)) === 0
-    while (more && !lane.resting && lane.ready.length < batchSize) {
+    while (more && !lane.resting && lane.ready.length < lane.size) {
       more = (yield* Effect.uninterruptible(takeBy(lane, claim))) > 0
     }
   })
@@ -412,9 +458,9 @@ export const make = Effect.fnUntraced(function*(
     lane.awake.closeUnsafe()
     if (now() >= lane.suspicion) yield* takeSuspects(lane)
     if (lane.resting || lane.ready.length > 0) return
-    const claim = claimOf(lane.share)
+    const claim = claimOf(lane)
     const took = yield* Effect.uninterruptible(takeBy(lane, claim))
-    if (took === batchSize) return
+    if (took === claim.limit) return
     const due = yield* store.nextDueIn(claim)
     lane.fruitless = due !== undefined && due <= 0 && took === 0 ? lane.fruitless + 1 : 0
     const pause = due === undefined ? pollInterval : Math.max(due, Math.min(lane.fruitless * 5, 100))

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
+import * as SqlError from "effect/sql/SqlError"
 import type * as Boss_ from "pg-boss"
 import { defaultQueue } from "../../engine/Job.ts"
 import * as describe from "../../internal/describe.ts"
@@ -24,7 +25,7 @@ export class PgBossError extends /*#__PURE__*/ Schema.TaggedError<PgBossError>()
   remedy: Schema.optional(Schema.UndefinedOr(Schema.String))
 }) {
   override get message(): string {
-    const problem = `pg-boss could not ${this.operation}: ${describe.error(this.cause)}`
+    const problem = `pg-boss could not ${this.operation}: ${describe.error(driverErrorOf(this.cause))}`
     return this.remedy === undefined ? problem : `${problem}. ${this.remedy}`
   }
 }
@@ -49,6 +50,15 @@ export interface Settings {
     readonly done?: Duration.Input | undefined
     readonly dead?: Duration.Input | undefined
   } | undefined
+}
+
+/** What the database said, where an `SqlError` only says that something has failed. */
+const driverErrorOf = (cause: unknown): unknown =>
+  SqlError.isSqlError(cause) ? (cause.reason as { readonly cause?: unknown }).cause ?? cause : cause
+
+/** The options of `layer`. */
+export interface LayerOptions extends Boss_.ConstructorOptions, Settings {
+  readonly queryTimeout?: Duration.Input | undefined
 }
 
 /** How a job has to be told what its queue does not say. */
@@ -122,9 +132,27 @@ export const checkQueues = (who: string, queues: ReadonlyArray<string> = []): vo
 export const attempt = <A>(operation: string, run: () => Promise<A>, remedy?: string): Effect.Effect<A, PgBossError> =>
   Effect.tryPromise({ try: run, catch: (cause) => new PgBossError({ operation, cause, remedy }) })
 
+/** What is done at the end: a database that does not answer keeps nobody from ending. */
+const atLast = (operation: string, patience: Duration.Input, run: () => Promise<unknown>): Effect.Effect<void> =>
+  attempt(operation, run).pipe(
+    Effect.interruptible,
+    Effect.timeoutOrElse({
+      duration: patience,
+      orElse: () =>
+        new PgBossError({
+          operation,
+          cause: new Error(
+            `the database did not answer within ${Duration.format(Duration.fromInputUnsafe(patience))}`
+          )
+        })
+    }),
+    Effect.catch((error) => Effect.logWarning(error.message)),
+    Effect.asVoid
+  )
+
 /** Where the database is, without its password. */
 const addressOf = ({ connectionString, database, db, host, port }: Boss_.ConstructorOptions): string => {
-  if (db !== undefined) return "there, behind the db that it was given"
+  if (db !== undefined) return "behind the db that it was given"
   if (connectionString !== undefined) {
     const [, found] = /^\w+:\/\/(?:.*@)?([^?#]*)/s.exec(connectionString) ?? []
     return found === undefined ? "where connectionString says" : `at ${found}`
@@ -191,7 +219,7 @@ export const make = Effect.fnUntraced(function*(
             db.listen!(rows[0].channel, tell, () => tell(undefined))
           )
       ),
-      (handle) => Effect.ignore(attempt("stop listening", () => handle.close()))
+      (handle) => atLast("stop listening", "2 seconds", () => handle.close())
     ).pipe(
       Scope.provide(scope),
       Effect.catch((error) =>
@@ -223,18 +251,27 @@ export const make = Effect.fnUntraced(function*(
   })
 })
 
-export const layer = (options: Boss_.ConstructorOptions & Settings): Layer.Layer<Boss, PgBossError> =>
+export const layer = (options: LayerOptions): Layer.Layer<Boss, PgBossError> =>
   Layer.effect(
     Boss,
     Effect.gen(function*() {
-      const { lease, queue, retention, ...own } = options
+      const { lease, queryTimeout = "1 minute", queue, retention, ...own } = options
+      const patience = Duration.toMillis(Duration.fromInputUnsafe(queryTimeout))
       const log = Effect.runForkWith(yield* Effect.context<never>())
       const boss = yield* Effect.try({
         // Every minute otherwise, which is how long what a dead process held would wait.
-        try: () => new PgBoss({ superviseIntervalSeconds: 10, monitorIntervalSeconds: 10, ...own }),
+        try: () =>
+          new PgBoss({
+            superviseIntervalSeconds: 10,
+            monitorIntervalSeconds: 10,
+            // Of `pg`, to which pg-boss gives all it was given.
+            ...(Number.isFinite(patience) ? { query_timeout: patience } : undefined),
+            ...own
+          }),
         catch: (cause) => new PgBossError({ operation: "be set up", cause })
       })
-      boss.on("error", (error) => log(Effect.logError(`pg-boss: ${describe.error(error)}`, error)))
+      // Not the error itself: those of `pg` hold its clients.
+      boss.on("error", (error) => log(Effect.logError(`pg-boss: ${describe.error(error)}`)))
       boss.on("warning", ({ data, message }) => log(Effect.logWarning(`pg-boss: ${message}`, data)))
       yield* Effect.acquireRelease(
         attempt(
@@ -243,10 +280,7 @@ export const layer = (options: Boss_.ConstructorOptions & Settings): Layer.Layer
           `Is PostgreSQL running ${addressOf(own)}, are user and password right, and may that user create the schema ` +
             `${own.schema ?? "pgboss"} where it is not there yet?`
         ),
-        () =>
-          attempt("stop", () => boss.stop({ timeout: 10_000 })).pipe(
-            Effect.catch((error) => Effect.logWarning(error.message))
-          )
+        () => atLast("stop", "12 seconds", () => boss.stop({ timeout: 10_000 }))
       )
       return yield* make(boss, own.schema ?? "pgboss", { lease, queue, retention })
     })

@@ -1,5 +1,6 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Db, JobInsert } from "pg-boss"
 import * as Engine from "../../engine/Engine.ts"
@@ -10,15 +11,17 @@ import { attempt, Boss, checkQueues, PgBossError, physicalOf, problemOf, type Te
 import { dataOf } from "./data.ts"
 import * as statements from "./statements.ts"
 
-const honours: Engine.Honours = {
+/** `standard`: names in pg-boss of the queue `"default"`, as far as they are known. */
+const honoursOf = (standard: ReadonlySet<string>): Engine.Honours => ({
   delay: true,
   priority: true,
   queue: true,
   problem: ({ queue }) => {
-    const problem = queue === undefined ? undefined : problemOf(queue)
+    if (queue === undefined || queue === defaultQueue) return undefined
+    const problem = standard.has(queue) ? takenName : problemOf(queue)
     return problem === undefined ? undefined : { option: "queue", problem }
   }
-}
+})
 
 const toInsert = (job: Job, terms: Terms): JobInsert => ({
   ...terms,
@@ -33,7 +36,26 @@ const toInsert = (job: Job, terms: Terms): JobInsert => ({
 })
 
 /** Hands over through `db`, which may be a transaction of somebody else. */
-const handOver = Effect.fnUntraced(function*(
+const handOver = (
+  service: Boss["Service"],
+  jobs: ReadonlyArray<Job>,
+  used: Set<string>,
+  db: Db | undefined
+): Effect.Effect<void, PgBossError> =>
+  db === undefined
+    // The queue may be removed, and this process not know it. Those that are there already stay there once.
+    ? Effect.retry(insert(service, jobs, used, db), { times: 1, while: isWithoutQueue })
+    : Effect.mapError(insert(service, jobs, used, db), (error) =>
+      isWithoutQueue(error)
+        ? new PgBossError({ operation: error.operation, cause: error.cause, remedy: "Do it once more" })
+        : error)
+
+const isWithoutQueue = ({ cause }: PgBossError): boolean =>
+  cause instanceof QueueGone || (cause instanceof Error && /^Queue .* does not exist$/.test(cause.message))
+
+class QueueGone extends Error {}
+
+const insert = Effect.fnUntraced(function*(
   service: Boss["Service"],
   jobs: ReadonlyArray<Job>,
   used: Set<string>,
@@ -43,6 +65,12 @@ const handOver = Effect.fnUntraced(function*(
   const byQueue = new Map<string, Array<Job>>()
   for (const job of jobs) {
     const queue = physicalOf(job.queue, service)
+    if (queue === job.queue && queue === service.queue && queue !== defaultQueue) {
+      return yield* new PgBossError({
+        operation: `accept side effect "${job.name}" in queue "${queue}"`,
+        cause: new Error(takenName)
+      })
+    }
     const others = byQueue.get(queue)
     if (others === undefined) byQueue.set(queue, [job])
     else others.push(job)
@@ -74,7 +102,11 @@ const handOver = Effect.fnUntraced(function*(
     service.forget(queue)
     return yield* new PgBossError({
       operation: `accept ${describe.plural(missing.size, "side effect")} in queue "${queue}"`,
-      cause: new Error("the queue was just removed, or is not to be seen by the snapshot of this transaction"),
+      cause: new QueueGone(
+        db === undefined
+          ? "the queue was just removed"
+          : "the queue was just removed, or is not to be seen by the snapshot of this transaction"
+      ),
       remedy: "Do it once more"
     })
   }
@@ -113,15 +145,17 @@ export const make = (
   who = "PgBossSideEffects.dispatcher"
 ): Engine.Engine<PgBossError, Boss> => {
   checkQueues(who, queues)
+  const standard = new Set<string>()
   return Engine.dispatcher({
     name: "pg-boss",
-    honours,
+    honours: honoursOf(standard),
     queues,
     connect: Effect.gen(function*() {
       const service = yield* Boss
-      const used = yield* openQueues(service, queues)
+      const used = yield* openQueues(who, service, queues)
+      yield* knowing(standard, service)
       return {
-        handOver: (jobs) => Effect.uninterruptible(handOver(service, jobs, used, undefined)),
+        handOver: (jobs) => hastily(handOver(service, jobs, used, undefined)),
         drain: drain(service, used)
       }
     })
@@ -131,15 +165,18 @@ export const make = (
 export const makeInTransaction = (
   { queues = [] }: Options = {}
 ): Engine.Engine<PgBossError, Boss | SqlClient.SqlClient> => {
-  checkQueues("PgBossSideEffects.dispatcherInTransaction", queues)
+  const who = "PgBossSideEffects.dispatcherInTransaction"
+  checkQueues(who, queues)
+  const standard = new Set<string>()
   return Engine.dispatcher({
     name: "pg-boss",
-    honours,
+    honours: honoursOf(standard),
     queues,
     connect: Effect.gen(function*() {
       const service = yield* Boss
       const sql = yield* SqlClient.SqlClient
-      const used = yield* openQueues(service, queues)
+      const used = yield* openQueues(who, service, queues)
+      yield* knowing(standard, service)
       const isOpen = (context: Context.Context<never>) =>
         Context.getOrUndefined(context, sql.transactionService) !== undefined
       return {
@@ -164,8 +201,40 @@ export const makeInTransaction = (
   })
 }
 
-const openQueues = (service: Boss["Service"], queues: ReadonlyArray<string>) =>
+/** For as long as it is connected. */
+const knowing = (standard: Set<string>, { queue }: Boss["Service"]) =>
+  Effect.acquireRelease(Effect.sync(() => standard.add(queue)), () => Effect.sync(() => standard.delete(queue)))
+
+/**
+ * Interruption waits for what is underway, as a unit of work that has succeeded should not lose what it wished for. Not for
+ * ever, as the database may not answer.
+ */
+const hastily = (self: Effect.Effect<void, PgBossError>): Effect.Effect<void, PgBossError> =>
+  Effect.uninterruptible(Effect.flatMap(Effect.forkDetach(self), (fiber) =>
+    Effect.flatMap(
+      Effect.timeoutOption(Effect.interruptible(Fiber.await(fiber)), "5 seconds"),
+      ({ _tag }) =>
+        _tag === "Some"
+          ? Fiber.join(fiber)
+          : Effect.onInterrupt(Effect.interruptible(Fiber.join(fiber)), () => Fiber.interrupt(fiber))
+    )))
+
+/** Throws where `queues` has the name that the queue `"default"` has in pg-boss. */
+export const checkTaken = (
+  who: string,
+  { queue }: Pick<Boss["Service"], "queue">,
+  queues: ReadonlyArray<string>
+): void => {
+  if (queue !== defaultQueue && queues.includes(queue)) {
+    throw new Error(`${who} was given queue "${queue}": ${takenName}`)
+  }
+}
+
+const takenName = "that is where side effects are that were told no queue. Leave it out."
+
+const openQueues = (who: string, service: Boss["Service"], queues: ReadonlyArray<string>) =>
   Effect.gen(function*() {
+    checkTaken(who, service, queues)
     const used = new Set([defaultQueue, ...queues].map((queue) => physicalOf(queue, service)))
     for (const queue of used) yield* service.ready(queue)
     return used

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
+import * as Predicate from "effect/Predicate"
 import { type Job, untouched } from "../../engine/Job.ts"
 import type { Outcome } from "../../engine/Outcome.ts"
 import * as describe from "../../internal/describe.ts"
@@ -25,12 +26,27 @@ export interface Settling {
 
 const most = 1000
 
+/** What the database did not take, with an answer that will be the same the next time. */
+interface Refused {
+  readonly error: unknown
+}
+
+/** Classes of SQLSTATE that are about the values of a statement: data, constraints, triggers, limits. */
+const aboutValues = /^(21|22|23|44|54|P0)[0-9A-Z]{3}$/
+
+const isRefused = (error: unknown): boolean => {
+  for (let one = error, depth = 0; Predicate.isObject(one) && depth < 8; one = one["cause"], depth++) {
+    if (typeof one["code"] === "string" && aboutValues.test(one["code"])) return true
+  }
+  return false
+}
+
 /** Writes how deliveries ended, many at a time. Nothing that somebody else has taken since is touched. */
 export const makeSettling = (
   { boss, keepDead, schema }: Boss["Service"],
   who: string,
   { patient, returned, settled }: {
-    readonly patient: (what: string, once: Effect.Effect<number, unknown>) => Effect.Effect<number>
+    readonly patient: <A, E>(what: string, once: Effect.Effect<A, E>) => Effect.Effect<A>
     /** Everything is written. */
     readonly settled: () => void
     /** Something was given back that is due in so many milliseconds. */
@@ -65,6 +81,44 @@ export const makeSettling = (
     return rows.length
   })
 
+  /** How many were settled. One that the database does not take keeps no other from it. */
+  const settle = (
+    queue: string,
+    jobs: ReadonlyArray<Settled>,
+    one: (queue: string, jobs: ReadonlyArray<Settled>) => Effect.Effect<number, unknown>
+  ): Effect.Effect<number> => {
+    const once = Effect.uninterruptible(Effect.suspend(() => one(queue, jobs)))
+    return patient(
+      "settle what it performed",
+      Effect.catch(
+        once,
+        (error): Effect.Effect<Refused, unknown> => isRefused(error) ? Effect.succeed({ error }) : Effect.fail(error)
+      )
+    ).pipe(
+      Effect.flatMap((answer) => {
+        if (typeof answer === "number") return Effect.succeed(answer)
+        if (jobs.length > 1) {
+          const half = jobs.length >> 1
+          return Effect.zipWith(
+            settle(queue, jobs.slice(0, half), one),
+            settle(queue, jobs.slice(half), one),
+            (left, right) => left + right
+          )
+        }
+        const { id, row } = jobs[0]!
+        return Effect.as(
+          Effect.logError(
+            `${who} cannot write how job ${id} of queue "${queue}" ended, and leaves it: it is performed again when its ` +
+              `lease has run out. ${describe.error(answer.error)}. It was to be settled with ${
+                JSON.stringify(row ?? "success").slice(0, 500)
+              }`
+          ),
+          1
+        )
+      })
+    )
+  }
+
   /** All of one queue, and of one way to settle it. */
   const flush = (
     queue: string,
@@ -73,7 +127,7 @@ export const makeSettling = (
   ): Effect.Effect<void> => {
     if (jobs.length === 0) return Effect.void
     const batch = jobs.slice(0, most)
-    return patient("settle what it performed", Effect.uninterruptible(Effect.suspend(() => one(queue, batch)))).pipe(
+    return settle(queue, batch, one).pipe(
       Effect.flatMap((count) =>
         count >= batch.length ? Effect.void : Effect.logWarning(
           `${who} does not hold ${

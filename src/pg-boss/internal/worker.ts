@@ -243,7 +243,13 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
       const one: Held = {
         lane,
         job,
-        fetched: { id: fetched.id, retryCount: fetched.retryCount, groupId: fetched.groupId, data: undefined },
+        fetched: {
+          id: fetched.id,
+          retryCount: fetched.retryCount,
+          groupId: fetched.groupId,
+          seen: data.seenOf(fetched, job),
+          data: undefined
+        },
         lease: lasts,
         beats: seconds !== null,
         until: asked + lasts,
@@ -265,7 +271,16 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
       next = 0
       waiting.sort((left, right) => right.job.priority - left.job.priority)
     }
-    startWaiting()
+    // The answer to what was asked before the worker was closed may come late.
+    if (closing) releaseWaiting()
+    else startWaiting()
+  }
+
+  const releaseWaiting = (): void => {
+    const rest = waiting.slice(next)
+    waiting = []
+    next = 0
+    for (const one of rest) conclude(one, { _tag: "Release" })
   }
 
   // --- fetching ---
@@ -322,10 +337,7 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
   const handBackAhead = (): void => {
     if (clock.currentTimeMillisUnsafe() - lastFull < Math.min(beat / 3, 1000)) return
     ahead = 0
-    const rest = waiting.slice(next)
-    waiting = []
-    next = 0
-    for (const one of rest) conclude(one, { _tag: "Release" })
+    releaseWaiting()
   }
 
   const beating = Effect.gen(function*() {
@@ -384,13 +396,13 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
     yield* Effect.addFinalizer(() =>
       Effect.gen(function*() {
         closing = true
-        yield* atMost("5 seconds", Fiber.interrupt(fetcher))
-        for (const one of waiting.slice(next)) conclude(one, { _tag: "Release" })
-        waiting = []
-        next = 0
+        releaseWaiting()
+        const fetched = fork(Fiber.interrupt(fetcher))
         yield* worker.close
+        // What it takes until then is given back, too.
+        yield* atMost("10 seconds", Fiber.await(fetched))
         yield* atMost("10 seconds", waitUntilIdle)
-        yield* atMost("5 seconds", Fiber.interruptAll(loops))
+        yield* atMost("1 second", Fiber.interruptAll(loops))
       })
     )
   }))
@@ -403,6 +415,7 @@ const openLanes = Effect.fnUntraced(function*(
   adopt: Readonly<Record<string, SideEffect.Any>>
 ) {
   const lanes = new Map<string, Lane>()
+  dispatcher.checkTaken(who, service, queues)
   for (const queue of queues) {
     const name = physicalOf(queue, service)
     lanes.set(name, { queue, name, adopted: undefined, due: true, strange: new Map() })

@@ -1,6 +1,7 @@
 import * as Schema from "effect/Schema"
 import * as Workflow from "effect/workflow/Workflow"
 import * as Job from "../../engine/Job.ts"
+import * as Outcome from "../../engine/Outcome.ts"
 
 /**
  * A side effect that is not tried again: what the workflow that performed it fails with.
@@ -14,7 +15,7 @@ import * as Job from "../../engine/Job.ts"
  */
 export class SideEffectDead extends /*#__PURE__*/ Schema.TaggedError<SideEffectDead>()("SideEffectDead", {
   name: Schema.String,
-  reason: Schema.Literals(["exhausted", "crashed", "cancelled", "undecodable", "unknown"]),
+  reason: Schema.Literals(Outcome.reasons),
   error: Schema.String
 }) {
   override get message(): string {

@@ -91,6 +91,13 @@ export class Hub {
     )
   }
 
+  /** What has not been started yet is nothing that the engine could interrupt. */
+  readonly interrupt = (executionId: string): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      this.early.delete(executionId)
+      return this.engine.interrupt(PerformSideEffect, executionId)
+    })
+
   readonly join = (worker: Worker, run: Run): Effect.Effect<void> =>
     Effect.gen({ self: this }, function*() {
       this.workers.add(worker)
@@ -104,9 +111,10 @@ export class Hub {
         ) as Effect.Effect<void>
       }
       this.assign()
-      const early = [...this.early.values()]
-      this.early.clear()
-      yield* Effect.forEach(early, (payload) => this.start(payload), { discard: true })
+      for (const [id, payload] of this.early) {
+        this.early.delete(id)
+        yield* this.start(payload)
+      }
       const parked = [...this.parked]
       this.parked.clear()
       yield* Effect.forEach(parked, (id) => this.engine.resume(PerformSideEffect, id), {
