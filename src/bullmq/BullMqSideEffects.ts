@@ -195,7 +195,7 @@ export const dispatcher = (options?: DispatcherOptions): Engine.Engine<never, Bu
  * @category models
  * @since 0.1.0
  */
-export interface WorkerOptions extends EngineWorker.Options {
+export interface WorkerOptions<E = never, R = never> extends EngineWorker.Options<E, R> {
   readonly lockDuration?: Duration.Input | undefined
   readonly stalledInterval?: Duration.Input | undefined
   readonly retention?: {
@@ -237,8 +237,8 @@ export interface WorkerOptions extends EngineWorker.Options {
  * @category layers
  * @since 0.1.0
  */
-export const layerWorker = <S extends SideEffect.Any, Ev extends Event.Any>(
+export const layerWorker = <S extends SideEffect.Any, Ev extends Event.Any, E = never, R = never>(
   group: SideEffectGroup.SideEffectGroup<S, Ev>,
-  options?: WorkerOptions
-): Layer.Layer<never, never, EngineWorker.Services<S, Ev, BullMq>> =>
-  Layer.effectDiscard(internalWorker.make(BullMq, group, options)) as any
+  options?: WorkerOptions<E, R>
+): Layer.Layer<never, E, EngineWorker.Services<S, Ev, BullMq | R>> =>
+  Layer.effectDiscard(internalWorker.make(BullMq, group, options as WorkerOptions | undefined)) as any

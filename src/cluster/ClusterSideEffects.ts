@@ -129,7 +129,7 @@ export const dispatcher: (options?: DispatcherOptions) => Engine.Engine<never, S
  * @category models
  * @since 0.1.0
  */
-export interface WorkerOptions extends Omit<EngineWorker.Options, "queues"> {
+export interface WorkerOptions<E = never, R = never> extends Omit<EngineWorker.Options<E, R>, "queues"> {
   readonly entity?: string | undefined
   readonly orderBy?: OrderBy | undefined
   readonly mailboxCapacity?: number | undefined
@@ -164,14 +164,14 @@ export interface WorkerOptions extends Omit<EngineWorker.Options, "queues"> {
  * @category layers
  * @since 0.1.0
  */
-export const layerWorker = <S extends SideEffect.Any, Ev extends Event.Any>(
+export const layerWorker = <S extends SideEffect.Any, Ev extends Event.Any, E = never, R = never>(
   group: SideEffectGroup.SideEffectGroup<S, Ev>,
-  options?: WorkerOptions
+  options?: WorkerOptions<E, R>
 ): Layer.Layer<
   never,
-  never,
-  EngineWorker.Services<S, Ev, Sharding.Sharding | MessageStorage.MessageStorage>
-> => Layer.effectDiscard(worker.make(group, options)) as any
+  E,
+  EngineWorker.Services<S, Ev, Sharding.Sharding | MessageStorage.MessageStorage | R>
+> => Layer.effectDiscard(worker.make(group, options as WorkerOptions | undefined)) as any
 
 /**
  * Settings of a cluster, for `shardingConfig` of `NodeClusterSocket.layer` and `SingleRunner.layer`: a lost process is

@@ -47,13 +47,14 @@ import type { Dead, Outcome } from "./Outcome.ts"
  * - `maxCrashes` (default 3): a job is dead when its process was lost so often while it held it.
  * - `unknown` (default 1 hour): for how long a job whose name this worker does not know is put back for others, as in a rolling
  *   release, counted from when this worker saw it first or somebody attempted it last. Then it is dead.
- * - `policy`: for what handlers enqueue themselves, as in `LiveLayer`.
+ * - `policy`, `dispatcher`: for what handlers enqueue themselves, as in `LiveLayer`. Default: it goes to this engine. Where the
+ *   program has a route, or knows more queues than this worker looks into, give its dispatcher here, too.
  * - `onDead`: runs for each job that died, beside the error in the log.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Options {
+export interface Options<E = never, R = never> {
   readonly concurrency?: number | undefined
   readonly queues?: ReadonlyArray<string> | undefined
   readonly gracePeriod?: Duration.Input | undefined
@@ -61,6 +62,7 @@ export interface Options {
   readonly maxCrashes?: number | undefined
   readonly unknown?: Duration.Input | undefined
   readonly policy?: Policy.Policy | undefined
+  readonly dispatcher?: Dispatcher.Dispatcher<false, E, R> | undefined
   readonly onDead?: ((job: Job, dead: Dead) => Effect.Effect<void>) | undefined
 }
 
@@ -151,11 +153,11 @@ interface Running {
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function*<E, R>(
+export const make = Effect.fnUntraced(function*<E, R, E2 = never, R2 = never>(
   who: string,
   dispatcher: Dispatcher.Dispatcher<boolean, E, R>,
   group: SideEffectGroup.Any,
-  options: Options = {}
+  options: Options<E2, R2> = {}
 ) {
   const { concurrency = 32, maxCrashes, onDead, policy, retry } = options
   checkNumber(who, "concurrency", concurrency)
@@ -165,7 +167,7 @@ export const make = Effect.fnUntraced(function*<E, R>(
   const clock = yield* Clock.Clock
   const { deliver: deliverOne, handlers, names } = yield* deliver.make(group, who, {
     name: dispatcher.name,
-    dispatcher,
+    dispatcher: (options.dispatcher ?? dispatcher) as Dispatcher.Dispatcher<boolean, E | E2, R | R2>,
     retry,
     maxCrashes,
     policy

@@ -259,12 +259,13 @@ type EngineServices<E> = E extends Engine.Engine<any, infer R> ? Exclude<R, Scop
  *
  * Entries are handed over in batches, by priority and then by the time they are due. Payload and metadata go as they were
  * written, whatever the schema says by now. The id of the job is that of the entry. Delays have passed by then;
- * priorities are passed on where the engine has them. When the engine has accepted a batch, its entries are `done`: handed
+ * priorities are passed on where the engine has them; `createdAt` of the job is the moment of the hand-over. When the engine has accepted a batch, its entries are `done`: handed
  * over, not performed. `SideEffects.drain` waits for that much, and not for the engine.
  *
  * The hand-over is at least once. A crash between it and the end of the entry makes a second one, with the same id and the same
  * idempotency key: there is one job where the engine can tell by the id, and two where it cannot. So it is, too, with an engine
- * that does not answer for 30 seconds.
+ * that does not answer for 30 seconds: it gets half as much at once then, and more again when it is quick. A single job has up
+ * to two minutes.
  *
  * | a batch fails | then |
  * | --- | --- |
@@ -278,7 +279,8 @@ type EngineServices<E> = E extends Engine.Engine<any, infer R> ? Exclude<R, Scop
  * **Gotchas**
  *
  * Who retries, and how often, is a matter of the worker of the engine: an entry that is `done` has left. What alone is in the
- * outbox and is refused cannot be told from an engine that is away, until something else is accepted.
+ * outbox and is refused cannot be told from an engine that is away, until something else is accepted: it is tried again and
+ * again, and uses no attempts.
  *
  * Leave the names to the relay: a worker of the outbox that knows them performs its share of them itself.
  *

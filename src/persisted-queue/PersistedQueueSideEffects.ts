@@ -161,7 +161,7 @@ export const dispatcherInTransaction: (
  * @category models
  * @since 0.1.0
  */
-export interface WorkerOptions extends EngineWorker.Options {
+export interface WorkerOptions<E = never, R = never> extends EngineWorker.Options<E, R> {
   readonly queue?: string | undefined
 }
 
@@ -194,8 +194,8 @@ export interface WorkerOptions extends EngineWorker.Options {
  * @category layers
  * @since 0.1.0
  */
-export const layerWorker = <S extends SideEffect.Any, Ev extends Event.Any>(
+export const layerWorker = <S extends SideEffect.Any, Ev extends Event.Any, E = never, R = never>(
   group: SideEffectGroup.SideEffectGroup<S, Ev>,
-  options?: WorkerOptions
-): Layer.Layer<never, never, EngineWorker.Services<S, Ev, PersistedQueue.PersistedQueueStore>> =>
-  Layer.effectDiscard(worker.make(group, options)) as any
+  options?: WorkerOptions<E, R>
+): Layer.Layer<never, E, EngineWorker.Services<S, Ev, PersistedQueue.PersistedQueueStore | R>> =>
+  Layer.effectDiscard(worker.make(group, options as WorkerOptions | undefined)) as any

@@ -179,7 +179,7 @@ export const dispatcherInTransaction: (options?: {
  * @category models
  * @since 0.1.0
  */
-export interface WorkerOptions extends EngineWorker.Options {
+export interface WorkerOptions<E = never, R = never> extends EngineWorker.Options<E, R> {
   readonly pollInterval?: Duration.Input | undefined
   readonly batchSize?: number | undefined
   readonly adopt?: Readonly<Record<string, SideEffect.Any>> | undefined
@@ -220,8 +220,8 @@ export interface WorkerOptions extends EngineWorker.Options {
  * @category layers
  * @since 0.1.0
  */
-export const layerWorker = <S extends SideEffect.Any, Ev extends Event.Any>(
+export const layerWorker = <S extends SideEffect.Any, Ev extends Event.Any, E = never, R = never>(
   group: SideEffectGroup.SideEffectGroup<S, Ev>,
-  options?: WorkerOptions
-): Layer.Layer<never, PgBossError, EngineWorker.Services<S, Ev, Boss>> =>
-  Layer.effectDiscard(worker.make(group, options)) as any
+  options?: WorkerOptions<E, R>
+): Layer.Layer<never, PgBossError | E, EngineWorker.Services<S, Ev, Boss | R>> =>
+  Layer.effectDiscard(worker.make(group, options as WorkerOptions | undefined)) as any

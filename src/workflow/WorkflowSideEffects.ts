@@ -118,7 +118,7 @@ const made: Engine.Engine<never, WorkflowEngine.WorkflowEngine> = /*#__PURE__*/ 
  * @category models
  * @since 0.1.0
  */
-export interface WorkerOptions extends Omit<EngineWorker.Options, "queues"> {
+export interface WorkerOptions<E = never, R = never> extends Omit<EngineWorker.Options<E, R>, "queues"> {
   readonly inMemoryThreshold?: Duration.Input | undefined
 }
 
@@ -151,11 +151,11 @@ export interface WorkerOptions extends Omit<EngineWorker.Options, "queues"> {
  * @category layers
  * @since 0.1.0
  */
-export const layerWorker = <S extends SideEffect.Any, Ev extends Event.Any>(
+export const layerWorker = <S extends SideEffect.Any, Ev extends Event.Any, E = never, R = never>(
   group: SideEffectGroup.SideEffectGroup<S, Ev>,
-  options?: WorkerOptions
-): Layer.Layer<never, never, EngineWorker.Services<S, Ev, WorkflowEngine.WorkflowEngine>> =>
-  Layer.effectDiscard(makeWorker(group, options)) as any
+  options?: WorkerOptions<E, R>
+): Layer.Layer<never, E, EngineWorker.Services<S, Ev, WorkflowEngine.WorkflowEngine | R>> =>
+  Layer.effectDiscard(makeWorker(group, options as WorkerOptions | undefined)) as any
 
 const makeWorker = Effect.fnUntraced(function*(group: SideEffectGroup.Any, options: WorkerOptions | undefined) {
   const worker = yield* EngineWorker.make("WorkflowSideEffects.layerWorker", made, group, options)

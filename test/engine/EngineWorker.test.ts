@@ -508,3 +508,25 @@ describe("closing", () => {
       assert.strictEqual((yield* Fiber.join(performing))._tag, "Dead")
     }))
 })
+
+describe("what a handler enqueues", () => {
+  it.effect("goes to the engine of the worker, or to the dispatcher that it was told", () =>
+    Effect.gen(function*() {
+      const got: Array<string> = []
+      const taking = (name: string) => (jobs: ReadonlyArray<Job.Job>) =>
+        Effect.sync(() => {
+          for (const job of jobs) got.push(`${name}: ${job.name} in ${job.queue}`)
+        })
+      const Elsewhere = Engine.dispatcher({
+        name: "elsewhere",
+        honours: { delay: true, priority: true, queue: true },
+        queues: ["bulk"],
+        connect: Effect.succeed({ handOver: taking("elsewhere") })
+      })
+      const ping = (queue: string) => () => SideEffects.enqueue(Ping, undefined, { queue })
+      const own = yield* make(ping("default"), { handOver: taking("own") })
+      const told = yield* make(ping("bulk"), { handOver: taking("own"), dispatcher: Elsewhere })
+      for (const { perform } of [own, told]) assert.deepStrictEqual(yield* perform(job()), { _tag: "Done" })
+      assert.deepStrictEqual(got, ["own: shop:ping in default", "elsewhere: shop:ping in bulk"])
+    }))
+})

@@ -658,14 +658,14 @@ describe("Outbox.layerRelay", () => {
         yield* relay({ "**": engine }, { batchSize: 1, maxAttempts: 4 })
         yield* quiet
         const failures = () => Effect.map(entries, (all) => all[1]!.failures)
-        yield* TestClock.adjust("1 hour")
+        yield* TestClock.adjust("2 minutes")
         assert.strictEqual(yield* failures(), 0)
         assert.deepStrictEqual(lines, [
           "ERROR Outbox relay r1 cannot hand over to array, and tries again: Refused: array does not like bad. What is for it waits in the outbox."
         ])
         for (let n = 1; n < 4; n++) {
           yield* job("other", { priority: 1 })
-          yield* TestClock.adjust("1 hour")
+          yield* TestClock.adjust("1 minute")
           assert.strictEqual(yield* failures(), n)
           assert.strictEqual((yield* states)[1], "bad pending")
         }
@@ -738,7 +738,7 @@ describe("Outbox.layerRelay", () => {
         assert.deepStrictEqual(yield* failures, [0, 1, 1, 1, 1, 1])
         assert.deepStrictEqual(lines, [])
         state.down = true
-        yield* TestClock.adjust("20 minutes")
+        yield* TestClock.adjust("5 minutes")
         assert.deepStrictEqual(yield* failures, [0, 1, 1, 1, 1, 1])
         assert.deepStrictEqual(lines, [
           "ERROR Outbox relay r1 cannot hand over to array, and tries again: Refused: array is away. What is for it waits in the outbox."
@@ -754,16 +754,16 @@ describe("Outbox.layerRelay", () => {
         const { engine, jobs: taken, state } = recording()
         state.down = true
         yield* job("a")
-        yield* job("b", { delay: "5 hours" })
+        yield* job("b", { delay: "5 minutes" })
         yield* relay({ "**": engine })
         const began = (yield* entries)[0]!.createdAt
-        yield* TestClock.adjust("3 hours")
+        yield* TestClock.adjust("3 minutes")
         state.down = false
-        yield* TestClock.adjust("3 hours")
+        yield* TestClock.adjust("3 minutes")
         const [a, b] = taken.map(({ createdAt, delay }) => createdAt + delay - began)
-        assert.isAtLeast(a!, 3 * 3_600_000)
-        assert.isAtMost(a!, 3 * 3_600_000 + 6000)
-        assert.strictEqual(b, 5 * 3_600_000)
+        assert.isAtLeast(a!, 3 * 60_000)
+        assert.isAtMost(a!, 3 * 60_000 + 6000)
+        assert.strictEqual(b, 5 * 60_000)
       }))
 
     test("what another relay can hand over is not kept from it", () =>
@@ -874,7 +874,7 @@ describe("Outbox.layerRelay", () => {
         const { engine, taken } = slow(() => 100_000)
         yield* jobs(ids(2))
         yield* relay({ "**": engine })
-        yield* TestClock.adjust("30 minutes")
+        yield* TestClock.adjust("8 minutes")
         assert.deepStrictEqual(yield* states, ["0 done", "1 done"])
         assert.sameMembers(taken, ids(2))
       }))

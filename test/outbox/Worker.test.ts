@@ -89,6 +89,12 @@ describe("Outbox.layerWorker", () => {
           "Outbox.layerWorker was given concurrency: 0. It takes a whole number, 1 or more."
         )
         assert.include(yield* refused({ batchSize: 1.5 }), "batchSize: 1.5")
+        for (const option of ["lease", "pollInterval", "cleanupInterval"]) {
+          assert.include(
+            yield* refused({ [option]: 0 }),
+            `Outbox.layerWorker was given ${option}: 0. It takes 1 millisecond or more.`
+          )
+        }
       }))
   })
 

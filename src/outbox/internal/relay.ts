@@ -436,7 +436,14 @@ export const make = Effect.fnUntraced(function*(
       })
     })
 
-  const claimOf = ({ share: { names }, size }: Lane): Claim => ({ worker: id, limit: size, lease, names, queues, suspects: false })
+  const claimOf = ({ share: { names }, size }: Lane): Claim => ({
+    worker: id,
+    limit: size,
+    lease,
+    names,
+    queues,
+    suspects: false
+  })
 
   /** What others may have died of is as harmless as the rest: nothing of it runs here. */
   const takeSuspects = Effect.fnUntraced(function*(lane: Lane) {

@@ -2,6 +2,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as SqlError from "effect/sql/SqlError"
@@ -55,6 +56,12 @@ export interface Settings {
 /** What the database said, where an `SqlError` only says that something has failed. */
 const driverErrorOf = (cause: unknown): unknown =>
   SqlError.isSqlError(cause) ? (cause.reason as { readonly cause?: unknown }).cause ?? cause : cause
+
+/** What pg-boss emits is no `Error` where it comes from one of its own workers. */
+const messageOf = (error: unknown): string =>
+  !(error instanceof Error) && Predicate.hasProperty(error, "message") && typeof error.message === "string"
+    ? error.message.split("\n", 1)[0]!
+    : describe.error(error)
 
 /** The options of `layer`. */
 export interface LayerOptions extends Boss_.ConstructorOptions, Settings {
@@ -271,7 +278,7 @@ export const layer = (options: LayerOptions): Layer.Layer<Boss, PgBossError> =>
         catch: (cause) => new PgBossError({ operation: "be set up", cause })
       })
       // Not the error itself: those of `pg` hold its clients.
-      boss.on("error", (error) => log(Effect.logError(`pg-boss: ${describe.error(error)}`)))
+      boss.on("error", (error) => log(Effect.logError(`pg-boss: ${messageOf(error)}`)))
       boss.on("warning", ({ data, message }) => log(Effect.logWarning(`pg-boss: ${message}`, data)))
       yield* Effect.acquireRelease(
         attempt(
