@@ -18,6 +18,8 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     testTimeout: 20_000,
+    // Each of these has connections, often processes, of its own: more at once only take each other's time.
+    maxConcurrency: 3,
     silent: "passed-only"
   }
 })

@@ -268,7 +268,7 @@ const checkOf = (
     if (problem !== undefined) {
       refuse(
         problem.option,
-        `${problem.option} ${String(told[problem.option])}`,
+        `${problem.option} ${problem.option === "queue" ? `"${queue}"` : String(told[problem.option])}`,
         `${engine} cannot take that: ${problem.problem}`
       )
     }

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 
-export interface Proxy {
+interface Proxy {
   readonly url: string
   /** Whoever is connected is thrown out, and nobody gets in. */
   readonly cut: Effect.Effect<void>

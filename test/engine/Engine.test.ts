@@ -329,7 +329,7 @@ describe("inside a transaction that the engine knows nothing of", () => {
       yield* inside(mail())
       assert.strictEqual(lines.length, 1)
       assert.match(lines[0]!, /^WARN Side effect "shop:mail" is handed over to stub while a transaction is open/)
-    }).pipe(Effect.provide(live(stub().dispatcher)), Effect.provide(layer))
+    }).pipe(Effect.provide(Layer.provideMerge(live(stub().dispatcher), layer)))
   })
 
   it.effect("nothing is said after the commit, as with SqlSideEffects.afterCommit", () => {

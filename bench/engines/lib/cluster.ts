@@ -1,8 +1,8 @@
 import { NodeCrypto } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
 import { Layer, Option, Redacted } from "effect"
-import { RunnerAddress, RunnerHealth, Runners, Sharding, SqlMessageStorage, SqlRunnerStorage } from "effect/cluster"
 import { ClusterSideEffects } from "effect-side-effects/cluster"
+import { RunnerAddress, RunnerHealth, Runners, Sharding, SqlMessageStorage, SqlRunnerStorage } from "effect/cluster"
 
 /**
  * A member of a cluster that is reached through PostgreSQL only: one that has shards, or a client. The messages of its own

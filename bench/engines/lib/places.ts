@@ -1,7 +1,7 @@
-import { makerOf } from "../sides/index.ts"
-import type { Kind } from "./side.ts"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { makerOf } from "../sides/index.ts"
+import type { Kind } from "./side.ts"
 
 let made = 0
 

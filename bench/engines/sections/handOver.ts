@@ -1,7 +1,7 @@
 import { atLeast, heading, table } from "../../lib/report.ts"
 import type { Effort } from "../lib/effort.ts"
-import { type Child, start } from "../lib/processes.ts"
 import { place, remove } from "../lib/places.ts"
+import { type Child, start } from "../lib/processes.ts"
 import type { Kind } from "../lib/side.ts"
 import { cells, inTurns, ratio } from "../lib/statistics.ts"
 

@@ -1,7 +1,7 @@
 import { Effect } from "effect"
+import { ClusterSideEffects } from "effect-side-effects/cluster"
 import { ClusterSchema, Entity } from "effect/cluster"
 import { Rpc } from "effect/rpc"
-import { ClusterSideEffects } from "effect-side-effects/cluster"
 import * as cluster from "../lib/cluster.ts"
 import { type Connect, share } from "../lib/share.ts"
 import { payloadOf, type Side } from "../lib/side.ts"
@@ -43,4 +43,7 @@ const engine: Engine = {
   layerWorker: ClusterSideEffects.layerWorker as Engine["layerWorker"]
 }
 
-export const ours = { engine, connect: (namespace: string): Connect => (performs) => cluster.layer(namespace, performs) }
+export const ours = {
+  engine,
+  connect: (namespace: string): Connect => (performs) => cluster.layer(namespace, performs)
+}

@@ -20,7 +20,9 @@ export const bare = (connect: Connect): Side => {
       const run = Effect.runPromiseWith(context)
       return {
         add: (indexes) =>
-          run(Effect.forEach(indexes, (index) => queue.offer(payloadOf(index)), { concurrency: offers, discard: true })),
+          run(
+            Effect.forEach(indexes, (index) => queue.offer(payloadOf(index)), { concurrency: offers, discard: true })
+          ),
         close: release
       }
     },
@@ -28,7 +30,10 @@ export const bare = (connect: Connect): Side => {
       const { context, queue } = await start(true)
       const take = queue.take(({ index }) => Effect.sync(() => onJob(index)))
       const fiber = Effect.runForkWith(context)(
-        Effect.all(Array.from({ length: slots }, () => Effect.forever(take)), { concurrency: "unbounded", discard: true })
+        Effect.all(Array.from({ length: slots }, () => Effect.forever(take)), {
+          concurrency: "unbounded",
+          discard: true
+        })
       )
       return {
         stop: async () => {

@@ -58,6 +58,11 @@ interface Overrides {
 const isClient = (u: Exclude<Input, string | Redacted.Redacted>): u is BullMQ.IRedisClient =>
   typeof u.connect === "function" && typeof u.duplicate === "function"
 
+/** The name in BullMQ of the queue `"default"`, unless it is told another. */
+export const usual = "side-effects"
+
+export const takenName = "that is where side effects are that were told no queue. Leave it out."
+
 /** Why BullMQ cannot have a queue of that name. */
 export const problemOf = (queue: string): string | undefined =>
   queue === "" || queue.includes(":") ? "names of queues of BullMQ are not empty and have no \":\"." : undefined
@@ -158,7 +163,7 @@ const logger = Effect.map(Effect.context<never>(), (context) => {
 })
 
 export const make = Effect.fnUntraced(function*(options: Options) {
-  const { connection, prefix = "bull", queue: standard = "side-effects" } = options
+  const { connection, prefix = "bull", queue: standard = usual } = options
   const named = "BullMqSideEffects.layer"
   checkQueues(named, [standard])
   checkAddress(named, connection)
@@ -187,7 +192,10 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   redis.on("end", closed)
   redis.on("error", failed)
 
-  const nameOf = (queue: string): string => queue === defaultQueue ? standard : queue
+  const nameOf = (queue: string): string => {
+    if (queue === standard && queue !== defaultQueue) throw new Error(`Queue "${queue}" of BullMQ: ${takenName}`)
+    return queue === defaultQueue ? standard : queue
+  }
   const queues = new Map<string, BullMQ.Queue>()
   const queue = (queue: string = defaultQueue): BullMQ.Queue => {
     const name = nameOf(queue)

@@ -6,7 +6,7 @@ import { codecOf } from "../../internal/codec.ts"
 import type * as SideEffect from "../../SideEffect.ts"
 
 /** The one key in the data of a job that is ours. */
-export const reserved = "effect-side-effects"
+const reserved = "effect-side-effects"
 
 /** Priority 0 of ours where all jobs have one of BullMQ's, which goes from 1, the first, to 2,097,151. */
 const zero = 1_000_001

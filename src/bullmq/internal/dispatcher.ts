@@ -6,7 +6,7 @@ import * as Engine from "../../engine/Engine.ts"
 import { defaultQueue, type Job } from "../../engine/Job.ts"
 import { unbegun, untilIdle } from "../../internal/drain.ts"
 import { millisOf } from "../../internal/duration.ts"
-import { checkQueues, type Connected, problemOf, RedisUnavailable } from "./connection.ts"
+import { checkQueues, type Connected, problemOf, RedisUnavailable, takenName, usual } from "./connection.ts"
 import * as data from "./data.ts"
 
 /** See `BullMqSideEffects.DispatcherOptions`. */
@@ -18,7 +18,7 @@ export interface Options {
 }
 
 /** See `BullMqSideEffects.JobOptions`. */
-export type JobOptions = Pick<
+type JobOptions = Pick<
   BullMQ.JobsOptions,
   "attempts" | "backoff" | "keepLogs" | "removeOnComplete" | "removeOnFail" | "sizeLimit" | "stackTraceLimit"
 >
@@ -31,7 +31,11 @@ const honours = (priorities: boolean): Engine.Honours => ({
   priority: true,
   queue: true,
   problem: ({ priority = 0, queue }) => {
-    const problem = queue === undefined ? undefined : problemOf(queue)
+    const problem = queue === undefined
+      ? undefined
+      : queue === usual
+      ? takenName
+      : problemOf(queue)
     if (problem !== undefined) return { option: "queue", problem }
     if (priority > 0 && !priorities) {
       return {

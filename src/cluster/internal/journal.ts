@@ -17,7 +17,7 @@ import { Journal, lanes, Perform, type Request } from "./protocol.ts"
  * `due` is when the next delivery is, in epoch milliseconds. `begin` is told of each delivery, `retry` and `stay` of how it
  * ended where it was not the last one.
  */
-export interface Journals {
+interface Journals {
   readonly progress: Progress
   readonly due: number
   readonly begin: (progress: Progress) => Effect.Effect<void>

@@ -30,7 +30,7 @@ export interface Options<E, R> {
 }
 
 /** What can be delivered here, and the way to deliver one job. */
-export interface Deliverer {
+interface Deliverer {
   /** The side effects by all names that a job may have. */
   readonly names: ReadonlyMap<string, SideEffect.Any>
   readonly handlers: ReadonlyMap<string, HandlerEntry>

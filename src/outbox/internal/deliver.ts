@@ -43,7 +43,7 @@ export const progressOf = ({ attempts, crashes, failedAt, failures }: Claimed): 
   crashes
 })
 
-export const headOf = (claimed: Claimed): Omit<Job.Job, "metadata" | "payload"> => ({
+const headOf = (claimed: Claimed): Omit<Job.Job, "metadata" | "payload"> => ({
   id: claimed.id,
   name: claimed.name,
   queue: claimed.queue,

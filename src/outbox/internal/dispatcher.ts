@@ -99,8 +99,13 @@ const drain = (store: OutboxStore["Service"], names: ReadonlyArray<string>): Eff
       if (pending > 0 && queues.length > 0) pending = Math.max(0, pending - (yield* store.count({ ...due, queues })))
       return [pending, yield* store.count({ names, states: ["running"] })] as const
     }))
+    // In one look: what is handed back between two would be in neither.
+    const isBusy = Effect.orDie(Effect.flatMap(store.pauses, (pauses) =>
+      pauses.length > 0
+        ? Effect.map(look, ([pending, running]) => pending + running > 0)
+        : Effect.map(store.count({ names, states: ["pending", "running"] }), (count) => count > 0)))
     return untilIdle({
-      isBusy: Effect.map(look, ([pending, running]) => pending + running > 0),
+      isBusy,
       problem: Effect.map(
         look,
         ([pending, running]) =>

@@ -167,7 +167,7 @@ const addressOf = ({ connectionString, database, db, host, port }: Boss_.Constru
   return `at ${host ?? "localhost"}:${port ?? 5432}${database === undefined ? "" : `/${database}`}`
 }
 
-export const make = Effect.fnUntraced(function*(
+const make = Effect.fnUntraced(function*(
   boss: Boss_.PgBoss,
   schema: string,
   { lease: leaseInput = "10 seconds", queue = "side-effects", retention }: Settings

@@ -32,7 +32,7 @@ export const dataOf = ({ createdAt, delay, key, metadata, name, origin, payload,
 })
 
 /** Where the progress of a job stands in its data, ours or not. */
-export const progressKey = "~progress"
+const progressKey = "~progress"
 
 /**
  * The progress as it is kept in the data. `job`: whose it is, as a dead letter copies the data. `claims`: how often the job

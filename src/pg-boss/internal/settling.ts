@@ -90,9 +90,10 @@ export const makeSettling = (
     const once = Effect.uninterruptible(Effect.suspend(() => one(queue, jobs)))
     return patient(
       "settle what it performed",
-      Effect.catch(
-        once,
-        (error): Effect.Effect<Refused, unknown> => isRefused(error) ? Effect.succeed({ error }) : Effect.fail(error)
+      once.pipe(
+        Effect.catch((error): Effect.Effect<Refused, unknown> =>
+          isRefused(error) ? Effect.succeed({ error }) : Effect.fail(error)
+        )
       )
     ).pipe(
       Effect.flatMap((answer) => {

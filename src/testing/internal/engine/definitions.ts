@@ -47,7 +47,7 @@ export const Transformed = /*#__PURE__*/ SideEffect.make("suite:transformed", {
 export const Payloads = /*#__PURE__*/ SideEffectGroup.make("suite").add(Nothing, Text, List, Transformed)
 
 export const Old = /*#__PURE__*/ SideEffect.make("suite:old-name", { description: "Do it.", payload: label })
-export const Renamed = /*#__PURE__*/ SideEffect.make("suite:new-name", {
+const Renamed = /*#__PURE__*/ SideEffect.make("suite:new-name", {
   description: "Do it, by a new name.",
   payload: label,
   aliases: [Old._tag]

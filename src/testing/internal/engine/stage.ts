@@ -39,7 +39,7 @@ export interface Subject {
   } | undefined
 }
 
-export interface Case {
+interface Case {
   readonly name: string
   readonly run: Effect.Effect<void, unknown, any>
 }
@@ -66,7 +66,7 @@ export interface Begun {
   ended: { readonly at: number; readonly exit: Exit.Exit<unknown, unknown> } | undefined
 }
 
-export interface Working {
+interface Working {
   readonly group?: SideEffectGroup.Any | undefined
   readonly as?: string | undefined
   readonly handle?: ((one: Begun) => Effect.Effect<unknown, unknown, any>) | undefined
@@ -80,7 +80,7 @@ const dones = (one: Begun): boolean => one.ended?.exit._tag === "Success"
 export type Stage = Effect.Success<ReturnType<typeof make>>
 
 /** All that is needed to see what an engine does. It ends with the scope. */
-export const make = Effect.fnUntraced(function*(subject: Subject) {
+const make = Effect.fnUntraced(function*(subject: Subject) {
   const scope = yield* Effect.scope
   const start = yield* Clock.currentTimeMillis
   const patience = Duration.fromInputUnsafe(subject.patience ?? "10 seconds")
