@@ -95,8 +95,11 @@ const resolutions = {
   nodenext: { module: "nodenext", moduleResolution: "nodenext" },
   bundler: { module: "esnext", moduleResolution: "bundler" }
 }
-const compile = (resolution: keyof typeof resolutions, files: ReadonlyArray<string>) => {
-  write("tsconfig.json", JSON.stringify({ files, compilerOptions: { ...compilerOptions, ...resolutions[resolution] } }))
+const compile = (resolution: keyof typeof resolutions, files: ReadonlyArray<string>, others = {}) => {
+  write(
+    "tsconfig.json",
+    JSON.stringify({ files, compilerOptions: { ...compilerOptions, ...resolutions[resolution], ...others } })
+  )
   return attempt(join(project, "node_modules", ".bin", "tsc"), ["--project", "tsconfig.json", "--pretty", "false"])
 }
 
@@ -143,7 +146,8 @@ run("npm", [
 ])
 writeEntrances(Object.keys(peers))
 for (const resolution of ["bundler", "nodenext"] as const) {
-  const { ok, output } = compile(resolution, ["entrances.ts"])
+  // The declarations of pg-boss do not compile by themselves.
+  const { ok, output } = compile(resolution, ["entrances.ts"], { skipLibCheck: true })
   if (!ok) fail(`The entrances that need a package do not compile with moduleResolution ${resolution}:\n${output}`)
 }
 run("node", [join("out", "entrances.js")])

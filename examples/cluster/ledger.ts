@@ -42,6 +42,9 @@ export const cluster = (port?: number) =>
     )
   }))
 
+/** The account under which a runner says that it is there. */
+export const nobody = -1
+
 /** The bank: it writes down who has booked what. */
 export const table = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient

@@ -12,7 +12,7 @@ import { ClusterSideEffects } from "effect-side-effects/cluster"
 import { ChildProcess } from "effect/process"
 import { SqlClient } from "effect/sql"
 import { createServer } from "node:net"
-import { Bank, Book, cluster, orderBy, Postgres, Prefix, table } from "./ledger.ts"
+import { Bank, Book, cluster, nobody, orderBy, Postgres, Prefix, table } from "./ledger.ts"
 
 const names = ["ada", "bob", "cyd"] as const
 const killed = "bob"
@@ -62,7 +62,8 @@ interface Booked {
 /** What the bank has, in the order in which it came. */
 const books = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
-  const rows = yield* sql<Booked>`SELECT account, entry, runner FROM ${yield* table} ORDER BY seq`
+  const rows = yield* sql<Booked>`SELECT account, entry, runner FROM ${yield* table}
+    WHERE account <> ${nobody} ORDER BY seq`
   const last = new Map<number, number>()
   const done = new Set<string>()
   let violations = 0
@@ -74,6 +75,13 @@ const books = Effect.gen(function*() {
     done.add(`${account}/${entry}`)
   }
   return { rows, violations, done: done.size, of: (name: string) => rows.filter(({ runner }) => runner === name) }
+})
+
+/** Waits until each runner has its share. */
+const gathered = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const present = sql`SELECT 1 FROM ${yield* table} WHERE account = ${nobody}`
+  yield* present.pipe(Effect.delay("100 millis"), Effect.repeat({ until: ({ length }) => length === names.length }))
 })
 
 const until = (isSo: (is: Effect.Success<typeof books>) => boolean) =>
@@ -114,7 +122,9 @@ const run = Effect.gen(function*() {
     yield* say("others book what was to be booked by it")
   })
 
-  yield* Effect.all([enqueueing, killing], { concurrency: "unbounded" }).pipe(
+  yield* gathered.pipe(
+    Effect.andThen(say("all runners are there")),
+    Effect.andThen(Effect.all([enqueueing, killing], { concurrency: "unbounded" })),
     Effect.andThen(until(({ done }) => done === total)),
     whileTheyRun
   )
