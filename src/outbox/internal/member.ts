@@ -1,4 +1,3 @@
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -6,12 +5,12 @@ import * as Fiber from "effect/Fiber"
 import * as Formatter from "effect/Formatter"
 import * as Latch from "effect/Latch"
 import * as Random from "effect/Random"
-import * as Schedule from "effect/Schedule"
 import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import * as describe from "../../internal/describe.ts"
 import { millisOf } from "../../internal/duration.ts"
+import * as patience from "../../internal/patience.ts"
 import { OutboxStore, type Settlement } from "../OutboxStore.ts"
 
 /** What everybody is told who takes entries out of an outbox. See `Outbox.WorkerOptions`. */
@@ -30,14 +29,6 @@ export interface Options {
 
 /** Whoever was not seen for two minutes counts as gone. */
 const showInterval = "30 seconds"
-
-/** After an error of the store: soon again, then less often. */
-const patiently = /*#__PURE__*/ Schedule.jittered(
-  /*#__PURE__*/ Schedule.min([
-    /*#__PURE__*/ Schedule.exponential("100 millis"),
-    /*#__PURE__*/ Schedule.spaced("5 seconds")
-  ])
-)
 
 export type Member = Effect.Success<ReturnType<typeof make>>
 
@@ -66,18 +57,7 @@ export const make = Effect.fnUntraced(function*(what: "worker" | "relay", option
   const context = Context.omit(Scheduler.Scheduler, Scope.Scope, Tracer.ParentSpan)(yield* Effect.context<never>())
   const fork = Effect.runForkWith(context)
 
-  /** Until it succeeds. */
-  const patient = <A, E>(what: string, once: Effect.Effect<A, E>): Effect.Effect<A> =>
-    once.pipe(
-      Effect.sandbox,
-      Effect.tapError((cause) =>
-        Cause.hasInterruptsOnly(cause)
-          ? Effect.void
-          : Effect.logError(`${who} could not ${what}, and tries again: ${describe.cause(cause)}`)
-      ),
-      Effect.retry(patiently),
-      Effect.orDie
-    )
+  const patient = patience.make(who)
 
   /**
    * Waits for an effect no longer than that: closing has to end, also where the database does not answer. The effect is then

@@ -1,4 +1,3 @@
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -6,7 +5,6 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
-import * as Schedule from "effect/Schedule"
 import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
@@ -14,8 +12,8 @@ import * as EngineWorker from "../../engine/EngineWorker.ts"
 import type { Job } from "../../engine/Job.ts"
 import type { Dead, Outcome } from "../../engine/Outcome.ts"
 import { checkNumber } from "../../internal/check.ts"
-import * as describe from "../../internal/describe.ts"
 import { millisOf } from "../../internal/duration.ts"
+import * as patience from "../../internal/patience.ts"
 import type * as SideEffect from "../../SideEffect.ts"
 import type * as SideEffectGroup from "../../SideEffectGroup.ts"
 import { attempt, Boss, checkQueues, physicalOf } from "./boss.ts"
@@ -63,14 +61,6 @@ interface Held {
 const farthest = 60_000
 const step = 10
 
-/** After an error of the database: soon again, then less often. */
-const patiently = /*#__PURE__*/ Schedule.jittered(
-  /*#__PURE__*/ Schedule.min([
-    /*#__PURE__*/ Schedule.exponential("100 millis"),
-    /*#__PURE__*/ Schedule.spaced("5 seconds")
-  ])
-)
-
 export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, options: Options = {}) {
   const who = "PgBossSideEffects.layerWorker"
   const { adopt = {}, batchSize = 500 } = options
@@ -110,18 +100,7 @@ export const make = Effect.fnUntraced(function*(group: SideEffectGroup.Any, opti
   const quicker = Latch.makeUnsafe()
   const idle = Latch.makeUnsafe()
 
-  /** Until it succeeds. */
-  const patient = <A, E>(what: string, once: Effect.Effect<A, E>): Effect.Effect<A> =>
-    once.pipe(
-      Effect.sandbox,
-      Effect.tapError((cause) =>
-        Cause.hasInterruptsOnly(cause)
-          ? Effect.void
-          : Effect.logError(`${who} could not ${what}, and tries again: ${describe.cause(cause)}`)
-      ),
-      Effect.retry(patiently),
-      Effect.orDie
-    )
+  const patient = patience.make(who)
 
   const settling = makeSettling(service, who, {
     patient,
